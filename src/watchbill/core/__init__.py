@@ -1,0 +1,1 @@
+"""Ground floor: errors, hashing and hash tables that every room stands on."""

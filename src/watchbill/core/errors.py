@@ -1,0 +1,67 @@
+"""The error tree: every error names what went wrong, where, and what to do.
+
+    WatchbillError
+      +- ContractError    input breaks contract/records.md
+      +- SettingsError    a settings file or a reference table is wrong
+      +- SourceError      a source cannot be read (after retries)
+      +- LedgerError      the journal, a segment or the tree is damaged
+      |    +- LedgerBusy  another process already writes this home
+      |    +- LedgerFull  no space: nothing is acknowledged until there is
+      +- LimitError       a stated limit was reached
+      +- NotFoundError    a case, an account or a subject that is not there
+"""
+
+from __future__ import annotations
+
+
+class WatchbillError(Exception):
+    """Base of all errors shown to people.
+
+    Args:
+        what: what is wrong, in plain words, never with a customer's or an employee's name.
+        where: file, line, field, setting or command that it concerns ("" when there is none).
+        todo: what the reader can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.todo = todo
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        """One line: where, what, what to do."""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}. {self.todo}" if self.todo else head
+
+
+class ContractError(WatchbillError):
+    """Input breaks the records contract."""
+
+
+class SettingsError(WatchbillError):
+    """A settings file or a reference table is wrong."""
+
+
+class SourceError(WatchbillError):
+    """A source cannot be read."""
+
+
+class LedgerError(WatchbillError):
+    """The journal, a segment or the tree is damaged."""
+
+
+class LedgerBusy(LedgerError):
+    """Another process already writes this home."""
+
+
+class LedgerFull(LedgerError):
+    """No space is left: nothing is acknowledged until there is."""
+
+
+class LimitError(WatchbillError):
+    """A stated limit was reached."""
+
+
+class NotFoundError(WatchbillError):
+    """What was asked for is not there."""
