@@ -1,0 +1,265 @@
+"""Numba kernels of the ledger: one pass that writes canonical records row by row from pooled Arrow buffers.
+
+`canonical.py` lays all columns of a batch into a few pools (bytes, offsets, integers, validity) and describes each by a
+row of `plan`; the kernel then walks the rows, so that the output is written once, in order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchbill.core.kernel import kernel
+
+STRING: Final = 0
+INT: Final = 1
+BOOL: Final = 2
+STRINGS: Final = 3
+STRUCTS: Final = 4
+
+# fields of a plan row
+KIND: Final = 0
+NAME: Final = 1
+NAME_BYTES: Final = 2
+VALID: Final = 3
+START: Final = 4
+BASE: Final = 5
+ESCAPES: Final = 6
+CHILD: Final = 7
+CHILDREN: Final = 8
+PLAN_WIDTH: Final = 9
+
+_QUOTE: Final = 34
+_BACKSLASH: Final = 92
+_COMMA: Final = 44
+
+
+@kernel
+def must_escape(data: NDArray[np.uint8]) -> bool:
+    """Tell whether any byte needs a JSON escape (quote, backslash, control)."""
+    found = 0
+    for byte in data:
+        found += int(byte < 32) | int(byte == 34) | int(byte == 92)
+    return found > 0
+
+
+@kernel
+def _put_escaped(out: NDArray[np.uint8], at: int, data: NDArray[np.uint8], start: int, end: int) -> int:
+    for k in range(start, end):
+        byte = data[k]
+        if byte == _QUOTE or byte == _BACKSLASH:
+            out[at] = _BACKSLASH
+            out[at + 1] = byte
+            at += 2
+        elif byte >= 32:
+            out[at] = byte
+            at += 1
+        else:
+            out[at] = _BACKSLASH
+            short = 0
+            if byte == 8:
+                short = 98
+            elif byte == 9:
+                short = 116
+            elif byte == 10:
+                short = 110
+            elif byte == 12:
+                short = 102
+            elif byte == 13:
+                short = 114
+            if short:
+                out[at + 1] = short
+                at += 2
+            else:
+                low = byte & 15
+                out[at + 1] = 117
+                out[at + 2] = 48
+                out[at + 3] = 48
+                out[at + 4] = 48 + (byte >> 4)
+                out[at + 5] = 48 + low if low < 10 else 87 + low
+                at += 6
+    return at
+
+
+@kernel
+def _put_string(
+    out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, i: int, data: NDArray[np.uint8],
+    offsets: NDArray[np.int32],
+) -> int:  # fmt: skip
+    start = plan[p, BASE] + offsets[plan[p, START] + i]
+    end = plan[p, BASE] + offsets[plan[p, START] + i + 1]
+    out[at] = _QUOTE
+    at += 1
+    if plan[p, ESCAPES]:
+        at = _put_escaped(out, at, data, start, end)
+    else:
+        for k in range(end - start):
+            out[at + k] = data[start + k]
+        at += end - start
+    out[at] = _QUOTE
+    return at + 1
+
+
+@kernel
+def _put_int(out: NDArray[np.uint8], at: int, value: np.int64) -> int:
+    rest = np.uint64(value)
+    if value < 0:
+        out[at] = 45
+        at += 1
+        rest = np.uint64(0) - rest
+    digits = 1
+    limit = np.uint64(10)
+    while rest >= limit and digits < 19:
+        digits += 1
+        limit *= np.uint64(10)
+    for k in range(digits - 1, -1, -1):
+        tenth = rest // np.uint64(10)
+        out[at + k] = np.uint8(48) + np.uint8(rest - tenth * np.uint64(10))
+        rest = tenth
+    return at + digits
+
+
+@kernel
+def _put_null(out: NDArray[np.uint8], at: int) -> int:
+    out[at] = 110
+    out[at + 1] = 117
+    out[at + 2] = 108
+    out[at + 3] = 108
+    return at + 4
+
+
+@kernel
+def _put_strings(
+    out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, i: int, data: NDArray[np.uint8],
+    offsets: NDArray[np.int32], valid: NDArray[np.uint8],
+) -> int:  # fmt: skip
+    child = plan[p, CHILD]
+    start = plan[p, START]
+    out[at] = 91
+    at += 1
+    for j in range(offsets[start + i], offsets[start + i + 1]):
+        if plan[child, VALID] >= 0 and valid[plan[child, VALID] + j] == 0:
+            at = _put_null(out, at)
+        else:
+            at = _put_string(out, at, plan, child, j, data, offsets)
+        out[at] = _COMMA
+        at += 1
+    if out[at - 1] == _COMMA:
+        at -= 1
+    out[at] = 93
+    return at + 1
+
+
+@kernel
+def _put_name(out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, data: NDArray[np.uint8]) -> int:
+    for k in range(plan[p, NAME_BYTES]):
+        out[at + k] = data[plan[p, NAME] + k]
+    return at + plan[p, NAME_BYTES]
+
+
+@kernel
+def _put_structs(
+    out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, i: int, data: NDArray[np.uint8],
+    offsets: NDArray[np.int32], valid: NDArray[np.uint8],
+) -> int:  # fmt: skip
+    first = plan[p, CHILD]
+    start = plan[p, START]
+    begin, end = offsets[start + i], offsets[start + i + 1]
+    out[at] = 91
+    at += 1
+    for j in range(begin, end):
+        if plan[p, BASE] >= 0 and valid[plan[p, BASE] + j] == 0:
+            at = _put_null(out, at)
+        else:
+            out[at] = 123
+            at += 1
+            opened = at
+            for c in range(first, first + plan[p, CHILDREN]):
+                if plan[c, VALID] >= 0 and valid[plan[c, VALID] + j] == 0:
+                    continue
+                at = _put_name(out, at, plan, c, data)
+                if plan[c, KIND] == STRINGS:
+                    at = _put_strings(out, at, plan, c, j, data, offsets, valid)
+                else:
+                    at = _put_string(out, at, plan, c, j, data, offsets)
+                out[at] = _COMMA
+                at += 1
+            if at > opened:
+                at -= 1
+            out[at] = 125
+            at += 1
+        out[at] = _COMMA
+        at += 1
+    if end > begin:
+        at -= 1
+    out[at] = 93
+    return at + 1
+
+
+@kernel
+def _put_bool(out: NDArray[np.uint8], at: int, value: int) -> int:
+    if value:
+        out[at] = 116
+        out[at + 1] = 114
+        out[at + 2] = 117
+    else:
+        out[at] = 102
+        out[at + 1] = 97
+        out[at + 2] = 108
+        out[at + 3] = 115
+        at += 1
+    out[at + 3] = 101
+    return at + 4
+
+
+@kernel
+def encode_rows(
+    plan: NDArray[np.int64], columns: int, head: NDArray[np.uint8], data: NDArray[np.uint8],
+    offsets: NDArray[np.int32], ints: NDArray[np.int64], valid: NDArray[np.uint8], out: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Write each row as a JSON object behind its `head` bytes.
+
+    Args:
+        plan: int64[p, PLAN_WIDTH], one row a column, the `columns` top ones first, in key order.
+        columns: how many plan rows are top columns.
+        head: uint8[n, w], copied before each record (w may be 0).
+        data: pooled text bytes and key names.
+        offsets: pooled int32 offsets.
+        ints: pooled int64 values.
+        valid: pooled validity, one byte a value; of a bool column 0 null, 1 false, 2 true.
+        out: room enough for everything.
+        ends: int64[n + 1]; `ends[0]` is where to begin; filled with where each record ends.
+    """
+    at = ends[0]
+    for i in range(ends.shape[0] - 1):
+        for k in range(head.shape[1]):
+            out[at + k] = head[i, k]
+        at += head.shape[1]
+        out[at] = 123
+        at += 1
+        for p in range(columns):
+            valid_at = plan[p, VALID]
+            if valid_at >= 0 and valid[valid_at + i] == 0:
+                continue
+            at = _put_name(out, at, plan, p, data)
+            kind = plan[p, KIND]
+            if kind == STRING:
+                at = _put_string(out, at, plan, p, i, data, offsets)
+            elif kind == INT:
+                at = _put_int(out, at, ints[plan[p, START] + i])
+            elif kind == BOOL:
+                at = _put_bool(out, at, valid[valid_at + i] - 1)
+            elif kind == STRINGS:
+                at = _put_strings(out, at, plan, p, i, data, offsets, valid)
+            else:
+                at = _put_structs(out, at, plan, p, i, data, offsets, valid)
+            out[at] = _COMMA
+            at += 1
+        if out[at - 1] == _COMMA:
+            at -= 1
+        out[at] = 125
+        at += 1
+        ends[i + 1] = at
