@@ -23,6 +23,8 @@ from numba import config, njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_config: Any = config  # numba fills its attributes from the environment when it loads, so types know none of them
+
 _prints: dict[int, bytes] = {}
 """Fingerprint of each kernel so far, by the identity of its dispatcher (which lives as long as its module)."""
 _files: dict[str, bytes] = {}
@@ -57,7 +59,7 @@ def _foreign(function: Callable[..., Any]) -> bytes:
     own_file = function.__code__.co_filename
     parts: list[bytes] = []
     for name in sorted(_names(function.__code__)):
-        value = function.__globals__.get(name)
+        value: Any = function.__globals__.get(name)
         if isinstance(value, ModuleType):
             if value.__name__.startswith("watchbill") and value.__file__:
                 parts.append(_file_hash(value.__file__))
@@ -91,13 +93,13 @@ def _file_hash(path: str) -> bytes:
 @contextmanager
 def _cache_folder(fingerprint: bytes) -> Iterator[None]:
     """Let numba choose its folder while `fingerprint` is empty; else point it at one that carries the fingerprint."""
-    before = config.CACHE_DIR
+    before = _config.CACHE_DIR
     if fingerprint:
-        config.CACHE_DIR = str(_base(before) / fingerprint.hex()[:16])
+        _config.CACHE_DIR = str(_base(before) / fingerprint.hex()[:16])
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        _config.CACHE_DIR = before
 
 
 def _base(asked: str) -> Path:
