@@ -1,0 +1,109 @@
+"""What a source hands on: a batch of records in canonical columns, what it refused, and where to resume afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+
+from watchbill.records.limits import RAW_CHARACTERS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+TODO = "Correct the source or its mapping, then run `watchbill quarantine retry`"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One refused record: where it stood, why, what to do, and its text (cut at 4096 characters, which it then says)."""
+
+    source: str
+    position: str
+    reason: str
+    todo: str
+    raw: str
+
+
+def cut_raw(raw: bytes | str, *, whole_bytes: int | None = None) -> str:
+    """The text of a refused record for people: invalid UTF-8 replaced, cut with a note that says how long it was."""
+    head = raw[: RAW_CHARACTERS_MAX * 4] if isinstance(raw, bytes) else raw
+    text = head.decode("utf-8", "replace") if isinstance(head, bytes) else head
+    total = len(raw) if whole_bytes is None else whole_bytes
+    if len(text) <= RAW_CHARACTERS_MAX and total <= len(head):
+        return text
+    note = f" ... [cut, {total} {'bytes' if isinstance(raw, bytes) else 'characters'} in all]"
+    return text[: RAW_CHARACTERS_MAX - len(note)] + note
+
+
+class Origin(Protocol):
+    """Where each row of a table came from, so that a row refused later still has its position and its text."""
+
+    def position(self, row: int) -> str:
+        """Source position of the row, as `<file identity>:<line>`."""
+
+    def raw(self, row: int) -> bytes | str:
+        """The row as it was sent (or as near as the format allows)."""
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """The origin of these rows."""
+
+
+@dataclass
+class Batch:
+    """Records of one source in order, in the columns of `SCHEMA` (one chunk each).
+
+    `arrival` is 0 until it is stamped. `position` is JSON-able and says where to resume after this batch. `derived`
+    is true where the id was made from the position (bool[n]); such rows cannot be sent twice.
+    """
+
+    table: pa.Table
+    source: str
+    position: dict[str, object]
+    quarantined: list[Quarantined] = field(default_factory=list)
+    derived: NDArray[np.bool_] | None = None
+    origin: Origin | None = None
+
+    def refuse(self, reasons: Mapping[int, str], *, todo: str = TODO) -> Batch:
+        """This batch without the rows in `reasons` (row -> why), which are quarantined instead."""
+        if not reasons:
+            return self
+        rows = sorted(reasons)
+        refused = [refuse_row(self, row, reasons[row], todo) for row in rows]
+        keep = np.ones(self.table.num_rows, dtype=np.bool_)
+        keep[rows] = False
+        kept = self.keep(keep)
+        kept.quarantined = [*self.quarantined, *refused]
+        return kept
+
+    def keep(self, mask: NDArray[np.bool_]) -> Batch:
+        """This batch with only the rows where `mask` (bool[n]) is true."""
+        if bool(mask.all()):
+            return self
+        rows = np.flatnonzero(mask)
+        return Batch(
+            table=self.table.take(rows).combine_chunks(),
+            source=self.source,
+            position=self.position,
+            quarantined=self.quarantined,
+            derived=None if self.derived is None else self.derived[rows],
+            origin=None if self.origin is None else self.origin.take(rows),
+        )
+
+
+def refuse_row(batch: Batch, row: int, reason: str, todo: str = TODO) -> Quarantined:
+    """The quarantine entry for one row of a batch."""
+    if batch.origin is None:
+        record = batch.table.slice(row, 1).to_pylist()[0]
+        return Quarantined(batch.source, str(record["id"]), reason, todo, cut_raw(str(record)))
+    position = batch.origin.position(row)
+    return Quarantined(batch.source, position, reason, todo, cut_raw(batch.origin.raw(row)))
+
+
+def distinct_reasons(rows: Sequence[int], codes: Sequence[int], texts: Sequence[str]) -> dict[int, str]:
+    """Row -> reason text, from parallel rows and codes (index into `texts`)."""
+    return {int(row): texts[code] for row, code in zip(rows, codes, strict=True)}
