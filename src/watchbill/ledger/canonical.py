@@ -19,6 +19,8 @@ from watchbill.ledger import kernels
 SEQ: Final = "seq"
 _BATCH_ROWS: Final = 32_768
 """Rows laid out at once: the pools of one batch stay within a few megabytes."""
+_SPARE: Final = 16
+"""The kernel copies in steps of 16 bytes and may touch that many more."""
 _STRINGS: Final = pa.list_(pa.string())
 
 
@@ -108,10 +110,11 @@ def _encode_batch(batch: pa.RecordBatch, head: NDArray[np.uint8], offsets: NDArr
         _lay(pools, row, children, len(arrays), name, array)
     if children:
         plan = np.vstack([plan[: len(arrays)], *children])
-    out = np.empty(pools.out_bytes, dtype=np.uint8)
+    pools.text(np.zeros(_SPARE, dtype=np.uint8))
+    out = np.empty(pools.out_bytes + _SPARE, dtype=np.uint8)
     ends = np.zeros(batch.num_rows + 1, dtype=np.int64)
     kernels.encode_rows(
-        plan, len(arrays), np.ascontiguousarray(head), _join(pools.texts, np.uint8), _join(pools.offsets, np.int32),
+        plan.ravel(), len(arrays), np.ascontiguousarray(head), _join(pools.texts, np.uint8), _join(pools.offsets, np.int32),
         _join(pools.ints, np.int64), _join(pools.valid, np.uint8), out, ends,
     )  # fmt: skip
     offsets[1:] = ends[1:]

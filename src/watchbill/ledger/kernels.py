@@ -6,12 +6,13 @@ row of `plan`; the kernel then walks the rows, so that the output is written onc
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchbill.core.kernel import kernel
+from watchbill.ledger.intrinsics import copy16, pointer
 
 STRING: Final = 0
 INT: Final = 1
@@ -31,9 +32,12 @@ CHILD: Final = 7
 CHILDREN: Final = 8
 PLAN_WIDTH: Final = 9
 
+Pointer: TypeAlias = Any
+"""A bare pointer into a pool, as `intrinsics.pointer` gives it."""
 _QUOTE: Final = 34
 _BACKSLASH: Final = 92
 _COMMA: Final = 44
+_PAIRS: Final = np.frombuffer("".join(f"{pair:02d}" for pair in range(100)).encode(), dtype=np.uint8)
 
 
 @kernel
@@ -46,7 +50,7 @@ def must_escape(data: NDArray[np.uint8]) -> bool:
 
 
 @kernel
-def _put_escaped(out: NDArray[np.uint8], at: int, data: NDArray[np.uint8], start: int, end: int) -> int:
+def _put_escaped(out: Pointer, at: int, data: Pointer, start: int, end: int) -> int:
     for k in range(start, end):
         byte = data[k]
         if byte == _QUOTE or byte == _BACKSLASH:
@@ -85,25 +89,25 @@ def _put_escaped(out: NDArray[np.uint8], at: int, data: NDArray[np.uint8], start
 
 @kernel
 def _put_string(
-    out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, i: int, data: NDArray[np.uint8],
-    offsets: NDArray[np.int32],
+    out: Pointer, at: int, plan: Pointer, p: int, i: int, data: Pointer,
+    offsets: Pointer,
 ) -> int:  # fmt: skip
-    start = plan[p, BASE] + offsets[plan[p, START] + i]
-    end = plan[p, BASE] + offsets[plan[p, START] + i + 1]
+    start = plan[p * PLAN_WIDTH + BASE] + offsets[plan[p * PLAN_WIDTH + START] + i]
+    end = plan[p * PLAN_WIDTH + BASE] + offsets[plan[p * PLAN_WIDTH + START] + i + 1]
     out[at] = _QUOTE
     at += 1
-    if plan[p, ESCAPES]:
+    if plan[p * PLAN_WIDTH + ESCAPES]:
         at = _put_escaped(out, at, data, start, end)
     else:
-        for k in range(end - start):
-            out[at + k] = data[start + k]
+        for k in range(0, end - start, 16):
+            copy16(out, at + k, data, start + k)
         at += end - start
     out[at] = _QUOTE
     return at + 1
 
 
 @kernel
-def _put_int(out: NDArray[np.uint8], at: int, value: np.int64) -> int:
+def _put_int(out: Pointer, at: int, value: np.int64) -> int:
     rest = np.uint64(value)
     if value < 0:
         out[at] = 45
@@ -114,15 +118,24 @@ def _put_int(out: NDArray[np.uint8], at: int, value: np.int64) -> int:
     while rest >= limit and digits < 19:
         digits += 1
         limit *= np.uint64(10)
-    for k in range(digits - 1, -1, -1):
-        tenth = rest // np.uint64(10)
-        out[at + k] = np.uint8(48) + np.uint8(rest - tenth * np.uint64(10))
-        rest = tenth
+    k = at + digits
+    while rest >= np.uint64(100):
+        hundredth = rest // np.uint64(100)
+        pair = np.int64(rest - hundredth * np.uint64(100)) * 2
+        k -= 2
+        out[k] = _PAIRS[pair]
+        out[k + 1] = _PAIRS[pair + 1]
+        rest = hundredth
+    if rest >= np.uint64(10):
+        out[k - 2] = _PAIRS[np.int64(rest) * 2]
+        out[k - 1] = _PAIRS[np.int64(rest) * 2 + 1]
+    else:
+        out[k - 1] = np.uint8(48) + np.uint8(rest)
     return at + digits
 
 
 @kernel
-def _put_null(out: NDArray[np.uint8], at: int) -> int:
+def _put_null(out: Pointer, at: int) -> int:
     out[at] = 110
     out[at + 1] = 117
     out[at + 2] = 108
@@ -132,15 +145,15 @@ def _put_null(out: NDArray[np.uint8], at: int) -> int:
 
 @kernel
 def _put_strings(
-    out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, i: int, data: NDArray[np.uint8],
-    offsets: NDArray[np.int32], valid: NDArray[np.uint8],
+    out: Pointer, at: int, plan: Pointer, p: int, i: int, data: Pointer,
+    offsets: Pointer, valid: Pointer,
 ) -> int:  # fmt: skip
-    child = plan[p, CHILD]
-    start = plan[p, START]
+    child = plan[p * PLAN_WIDTH + CHILD]
+    start = plan[p * PLAN_WIDTH + START]
     out[at] = 91
     at += 1
     for j in range(offsets[start + i], offsets[start + i + 1]):
-        if plan[child, VALID] >= 0 and valid[plan[child, VALID] + j] == 0:
+        if plan[child * PLAN_WIDTH + VALID] >= 0 and valid[plan[child * PLAN_WIDTH + VALID] + j] == 0:
             at = _put_null(out, at)
         else:
             at = _put_string(out, at, plan, child, j, data, offsets)
@@ -153,34 +166,35 @@ def _put_strings(
 
 
 @kernel
-def _put_name(out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, data: NDArray[np.uint8]) -> int:
-    for k in range(plan[p, NAME_BYTES]):
-        out[at + k] = data[plan[p, NAME] + k]
-    return at + plan[p, NAME_BYTES]
+def _put_name(out: Pointer, at: int, plan: Pointer, p: int, data: Pointer) -> int:
+    start, count = plan[p * PLAN_WIDTH + NAME], plan[p * PLAN_WIDTH + NAME_BYTES]
+    for k in range(0, count, 16):
+        copy16(out, at + k, data, start + k)
+    return at + count
 
 
 @kernel
 def _put_structs(
-    out: NDArray[np.uint8], at: int, plan: NDArray[np.int64], p: int, i: int, data: NDArray[np.uint8],
-    offsets: NDArray[np.int32], valid: NDArray[np.uint8],
+    out: Pointer, at: int, plan: Pointer, p: int, i: int, data: Pointer,
+    offsets: Pointer, valid: Pointer,
 ) -> int:  # fmt: skip
-    first = plan[p, CHILD]
-    start = plan[p, START]
+    first = plan[p * PLAN_WIDTH + CHILD]
+    start = plan[p * PLAN_WIDTH + START]
     begin, end = offsets[start + i], offsets[start + i + 1]
     out[at] = 91
     at += 1
     for j in range(begin, end):
-        if plan[p, BASE] >= 0 and valid[plan[p, BASE] + j] == 0:
+        if plan[p * PLAN_WIDTH + BASE] >= 0 and valid[plan[p * PLAN_WIDTH + BASE] + j] == 0:
             at = _put_null(out, at)
         else:
             out[at] = 123
             at += 1
             opened = at
-            for c in range(first, first + plan[p, CHILDREN]):
-                if plan[c, VALID] >= 0 and valid[plan[c, VALID] + j] == 0:
+            for c in range(first, first + plan[p * PLAN_WIDTH + CHILDREN]):
+                if plan[c * PLAN_WIDTH + VALID] >= 0 and valid[plan[c * PLAN_WIDTH + VALID] + j] == 0:
                     continue
                 at = _put_name(out, at, plan, c, data)
-                if plan[c, KIND] == STRINGS:
+                if plan[c * PLAN_WIDTH + KIND] == STRINGS:
                     at = _put_strings(out, at, plan, c, j, data, offsets, valid)
                 else:
                     at = _put_string(out, at, plan, c, j, data, offsets)
@@ -199,7 +213,7 @@ def _put_structs(
 
 
 @kernel
-def _put_bool(out: NDArray[np.uint8], at: int, value: int) -> int:
+def _put_bool(out: Pointer, at: int, value: int) -> int:
     if value:
         out[at] = 116
         out[at + 1] = 114
@@ -223,43 +237,45 @@ def encode_rows(
     """Write each row as a JSON object behind its `head` bytes.
 
     Args:
-        plan: int64[p, PLAN_WIDTH], one row a column, the `columns` top ones first, in key order.
+        plan: int64[p * PLAN_WIDTH], one row a column, laid flat, the `columns` top ones first, in key order.
         columns: how many plan rows are top columns.
         head: uint8[n, w], copied before each record (w may be 0).
-        data: pooled text bytes and key names.
+        data: pooled text bytes and key names, with 16 bytes to spare.
         offsets: pooled int32 offsets.
         ints: pooled int64 values.
         valid: pooled validity, one byte a value; of a bool column 0 null, 1 false, 2 true.
-        out: room enough for everything.
+        out: room enough for everything, with 16 bytes to spare.
         ends: int64[n + 1]; `ends[0]` is where to begin; filled with where each record ends.
     """
+    flat, cells, texts, out_at = pointer(plan), pointer(offsets), pointer(data), pointer(out)
+    present = pointer(valid)
     at = ends[0]
     for i in range(ends.shape[0] - 1):
         for k in range(head.shape[1]):
-            out[at + k] = head[i, k]
+            out_at[at + k] = head[i, k]
         at += head.shape[1]
-        out[at] = 123
+        out_at[at] = 123
         at += 1
         for p in range(columns):
-            valid_at = plan[p, VALID]
-            if valid_at >= 0 and valid[valid_at + i] == 0:
+            valid_at = flat[p * PLAN_WIDTH + VALID]
+            if valid_at >= 0 and present[valid_at + i] == 0:
                 continue
-            at = _put_name(out, at, plan, p, data)
-            kind = plan[p, KIND]
+            at = _put_name(out_at, at, flat, p, texts)
+            kind = flat[p * PLAN_WIDTH + KIND]
             if kind == STRING:
-                at = _put_string(out, at, plan, p, i, data, offsets)
+                at = _put_string(out_at, at, flat, p, i, texts, cells)
             elif kind == INT:
-                at = _put_int(out, at, ints[plan[p, START] + i])
+                at = _put_int(out_at, at, ints[flat[p * PLAN_WIDTH + START] + i])
             elif kind == BOOL:
-                at = _put_bool(out, at, valid[valid_at + i] - 1)
+                at = _put_bool(out_at, at, present[valid_at + i] - 1)
             elif kind == STRINGS:
-                at = _put_strings(out, at, plan, p, i, data, offsets, valid)
+                at = _put_strings(out_at, at, flat, p, i, texts, cells, present)
             else:
-                at = _put_structs(out, at, plan, p, i, data, offsets, valid)
-            out[at] = _COMMA
+                at = _put_structs(out_at, at, flat, p, i, texts, cells, present)
+            out_at[at] = _COMMA
             at += 1
-        if out[at - 1] == _COMMA:
+        if out_at[at - 1] == _COMMA:
             at -= 1
-        out[at] = 125
+        out_at[at] = 125
         at += 1
         ends[i + 1] = at

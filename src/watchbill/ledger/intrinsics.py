@@ -1,0 +1,44 @@
+"""Machine operations that numba has no words for: bare pointers to arrays and a 16-byte copy at any alignment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_VECTOR = ir.VectorType(ir.IntType(8), 16)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def pointer(_typing: Any, array: Any) -> Any:
+    """Give a bare pointer to the first element of a contiguous array, which the caller keeps alive.
+
+    Passing arrays between kernels counts references at each call, which costs more than writing a short text.
+    """
+    signature = types.CPointer(array.dtype)(array)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return signature, generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def copy16(_typing: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
+    """Copy 16 bytes from `source + start` to `target + at`; both must have them.
+
+    Used in steps of 16 for short texts: it writes past the end of the text, into room that the next write fills.
+    A byte loop costs three times as much, since the compiler must assume that the two overlap.
+    """
+    signature = types.void(target, types.intp, source, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        to, at, source, start = arguments
+        target_at = builder.bitcast(builder.gep(to, [at]), _VECTOR.as_pointer())
+        source_at = builder.bitcast(builder.gep(source, [start]), _VECTOR.as_pointer())
+        builder.store(builder.load(source_at, align=1), target_at, align=1)
+        return context.get_dummy_value()
+
+    return signature, generate
