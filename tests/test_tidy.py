@@ -236,7 +236,7 @@ def law_modules_say_what_they_are_for(module: Module) -> list[str]:
     text = ast.get_docstring(module.tree) or ""
     first = text.split("\n\n")[0]
     complaints = []
-    if not re.search(r"[.:]$", first.strip()) or len(first.split()) < 3:
+    if not re.search(r"[.:?]$", first.strip()) or len(first.split()) < 3:
         complaints.append(module.at(1, "begin the file with a docstring sentence that says what it is for"))
     folder, _, file = module.path.rpartition("/")
     if folder == "detectors" and file.removesuffix(".py") not in PLUGINS["detectors"] | {"__init__"}:
