@@ -1,0 +1,271 @@
+"""Sealing: acknowledged journal frames become sorted Parquet segments, leaf hashes and a signed checkpoint.
+
+Runs behind the stream in a process of its own (`python -m watchbill.ledger.sealing HOME --follow`, started by `Sealer`).
+A run of consecutive seqs never crosses a UTC day of arrival. Killed at any moment, the next start goes on where the
+manifest stands: everything written beyond it is written again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from watchbill.core.errors import LedgerError, LedgerFull
+from watchbill.ledger import files, manifest as manifests, segments
+from watchbill.ledger.canonical import SEQ, canonical
+from watchbill.ledger.files import Mark
+from watchbill.ledger.frames import unpack, unpack_lines
+from watchbill.ledger.journal import read_from
+from watchbill.ledger.keys import DAY_MS, NONCE_BYTES, Keys, day_of, nonces
+from watchbill.ledger.manifest import Manifest, Segment
+from watchbill.ledger.merkle import HASH_BYTES, Frontier
+
+SORT_BY: Final = ("account", "time")
+INDEX: Final = ("waybill", "subjects", "id")
+ROWS_MAX: Final = 1_000_000
+ARRIVAL: Final = "arrival"
+_LEAF: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """What a call of `seal` did.
+
+    Attributes:
+        sealed: next seq that is not sealed.
+        records: records sealed by this call.
+        segments: segments written by this call.
+        root: root of the tree over everything sealed, hex.
+    """
+
+    sealed: int
+    records: int
+    segments: int
+    root: str
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run being gathered: consecutive records of one day."""
+
+    day: int = 0
+    first: int = 0
+    rows: int = 0
+    tables: list[pa.Table] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+    arrival: tuple[int, int] = (0, 0)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One call of `seal`: where it writes, how, and how far it is."""
+
+    home: Path
+    keys: Keys
+    manifest: Manifest
+    sort_by: Sequence[str]
+    index: Sequence[str]
+    run: _Run = field(default_factory=_Run)
+    lines: list[bytes] = field(default_factory=list)
+    cursor: Mark = field(default_factory=lambda: Mark(0, 0, 0, 0))
+    written: int = 0
+
+
+def seal(
+    home: Path,
+    *,
+    sort_by: Sequence[str] = SORT_BY,
+    index: Sequence[str] = INDEX,
+    rows_max: int = ROWS_MAX,
+    upto: int | None = None,
+    final: bool = False,
+) -> SealReport:
+    """Seal what is acknowledged and not yet sealed.
+
+    Args:
+        home: the home.
+        sort_by: columns that a segment is sorted by.
+        index: columns to index.
+        rows_max: records of one segment at most.
+        upto: seal no seq from here on; None for all that is acknowledged.
+        final: seal the rest too; else a run is left until it is full or its day is over.
+
+    Raises:
+        LedgerBusy: another process seals this home.
+        LedgerFull: no space; nothing is lost, call again.
+        LedgerError: the journal or the manifest is damaged.
+    """
+    lock = files.take_lock(home / "seal.lock", "another process seals this home")
+    try:
+        work = _Work(home, Keys.open(home), manifests.load(home), tuple(sort_by), tuple(index))
+        before = work.manifest.sealed
+        _clean(work)
+        for frame_end, seq, table, lines in _pending(work, upto):
+            _take(work, seq, table, rows_max)
+            if frame_end is not None:
+                work.cursor = frame_end
+                if lines:
+                    work.lines.append(lines)
+            if work.run.rows >= rows_max:
+                _flush(work)
+        if final:
+            _flush(work)
+        write_checkpoint(work.keys, home, work.manifest)
+    except OSError as error:
+        raise LedgerFull(f"the disk did not take a segment ({error.strerror})", where=str(home)) from error
+    finally:
+        os.close(lock)
+    root = Frontier.from_bytes(work.manifest.frontier).root().hex()
+    return SealReport(work.manifest.sealed, work.manifest.sealed - before, work.written, root)
+
+
+def _clean(work: _Work) -> None:
+    """Remove what an earlier, killed call wrote beyond the manifest."""
+    work.cursor = work.manifest.cursor
+    known = {segment.path(work.home, ending) for segment in work.manifest.segments for ending in segment.digests}
+    for path in (work.home / files.SEGMENTS).glob("*/*"):
+        if path not in known:
+            path.unlink()
+
+
+def _pending(work: _Work, upto: int | None) -> Iterator[tuple[Mark | None, int, pa.Table, bytes]]:
+    """Give unsealed records as (position after the frame when it is used up, first seq, table, quarantined lines)."""
+    sealed, start = work.manifest.sealed, work.manifest.cursor
+    known = start if files.journal_path(work.home, start.file).exists() else None
+    for at, seq, frame in read_from(work.home, from_seq=sealed, start=known):
+        if upto is not None and seq >= upto:
+            return
+        lines = unpack_lines(frame.quarantined)
+        if not frame.count:
+            yield at, seq, None, lines
+            continue
+        table = unpack(frame.payload)
+        if table.num_rows != frame.count:
+            raise LedgerError(f"frame at seq {seq} holds {table.num_rows} records, not {frame.count}")
+        end = seq + frame.count if upto is None else min(seq + frame.count, upto)
+        first = max(seq, sealed)
+        whole = end == seq + frame.count
+        yield at if whole else None, first, table.slice(first - seq, end - first), lines if whole else b""
+
+
+def _take(work: _Work, seq: int, table: pa.Table | None, rows_max: int) -> None:
+    """Add records to the run; full runs and those of a day that is over are written."""
+    while table is not None and table.num_rows:
+        arrivals = np.asarray(table.column(ARRIVAL))
+        day = day_of(int(arrivals[0]))
+        run = work.run
+        if run.rows and (run.day != day or run.rows >= rows_max):
+            _flush(work)
+            run = work.run
+        others = np.flatnonzero(arrivals // DAY_MS != day)
+        count = min(int(others[0]) if len(others) else table.num_rows, rows_max - run.rows)
+        if not run.rows:
+            run.day, run.first, run.arrival = day, seq, (int(arrivals[0]), int(arrivals[0]))
+        piece = table.slice(0, count)
+        run.hashes.append(leaf_hashes(piece, seq, work.keys.day_key(day)))
+        run.tables.append(piece)
+        run.rows += count
+        low, high = int(arrivals[:count].min()), int(arrivals[:count].max())
+        run.arrival = (min(run.arrival[0], low), max(run.arrival[1], high))
+        seq, table = seq + count, table.slice(count)
+
+
+def leaf_hashes(table: pa.Table, first_seq: int, day_key: bytes) -> bytes:
+    """Leaf hashes of consecutive records, 32 bytes each, end to end."""
+    head = np.empty((table.num_rows, 1 + NONCE_BYTES), dtype=np.uint8)
+    head[:, 0] = _LEAF
+    head[:, 1:] = nonces(day_key, first_seq, table.num_rows)
+    data, offsets = canonical(table, first_seq, head=head)
+    return hash_rows(data, offsets)
+
+
+def hash_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> bytes:
+    """SHA-256 of each row of `data`, end to end."""
+    view, ends = memoryview(data), offsets.tolist()
+    return b"".join([sha256(view[start:end]).digest() for start, end in zip(ends, ends[1:], strict=False)])
+
+
+def _flush(work: _Work) -> None:
+    """Write the run as a segment and make it count: files, leaves, quarantined lines, then the manifest."""
+    run = work.run
+    if not run.rows and work.cursor == work.manifest.cursor:
+        return
+    changed = work.manifest
+    if run.rows:
+        segment = _write_segment(work, run)
+        frontier = Frontier.from_bytes(changed.frontier)
+        hashes = b"".join(run.hashes)
+        frontier.append(hashes)
+        _write_at(work.home / files.TREE / "leaves", run.first * HASH_BYTES, hashes)
+        changed = changed.with_segment(segment, frontier.to_bytes())
+        work.written += 1
+    lines = b"".join(work.lines)
+    if lines:
+        _write_at(work.home / files.QUARANTINE, changed.quarantine_bytes, lines)
+    changed = replace(changed, cursor=work.cursor, quarantine_bytes=changed.quarantine_bytes + len(lines))
+    manifests.save(work.home, changed)
+    work.manifest, work.run, work.lines = changed, _Run(), []
+    write_checkpoint(work.keys, work.home, changed)
+
+
+def _write_segment(work: _Work, run: _Run) -> Segment:
+    segment = Segment(run.day, run.first, run.first + run.rows - 1, {}, run.arrival)
+    table = pa.concat_tables(run.tables, promote_options="default").combine_chunks()
+    run.tables.clear()
+    table = table.append_column(SEQ, pa.array(np.arange(run.first, run.first + run.rows)))
+    stem = segment.path(work.home).with_suffix("")
+    return replace(segment, digests=segments.write_segment(stem, table, sort_by=work.sort_by, index=work.index))
+
+
+def _write_at(path: Path, offset: int, data: bytes) -> None:
+    """Put data at this offset, cut what lies behind it, and make it durable."""
+    files.make_directory(path.parent)
+    new = not path.exists()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        os.ftruncate(fd, offset)
+        os.lseek(fd, offset, os.SEEK_SET)
+        files.write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    if new:
+        files.sync_directory(path.parent)
+
+
+def write_checkpoint(keys: Keys, home: Path, manifest: Manifest) -> None:
+    """Sign the tree as sealed, unless that is done already: once under its size, once as `latest`."""
+    folder = home / files.CHECKPOINTS
+    named = folder / f"{manifest.sealed:020d}"
+    latest = folder / "latest"
+    if manifest.sealed and not (named.exists() and latest.exists() and latest.read_bytes() == named.read_bytes()):
+        note = keys.sign(manifest.sealed, Frontier.from_bytes(manifest.frontier).root())
+        files.make_directory(folder)
+        files.write_atomic(named, note)
+        files.write_atomic(latest, note)
+
+
+def drop_sealed_before(home: Path, seq: int) -> int:
+    """Remove journal files whose records are all sealed and lie before `seq` (the runner's checkpoint).
+
+    The last file always stays. Returns how many were removed.
+    """
+    sealed = manifests.load(home)
+    listing = files.journal_files(home)
+    dropped = 0
+    for (first, path), (after, _) in zip(listing, listing[1:], strict=False):
+        if after > min(seq, sealed.sealed) or (sealed.cursor.file, sealed.cursor.offset) < (first, path.stat().st_size):
+            break
+        path.unlink()
+        dropped += 1
+    if dropped:
+        files.sync_directory(home / files.JOURNAL)
+    return dropped
