@@ -1,0 +1,38 @@
+"""The owner himself, on his own device and place, adds a hundred looks a day at other outlets' parcels to his work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, clock, pick_accounts, steal
+from watchbill.lab.simulator.rows import Rows, new_rows
+from watchbill.lab.simulator.staff import attach
+
+
+def _choose(
+    view: View, spec: AttackSpec, first: int, last: int, taken: set[int], rng: np.random.Generator
+) -> tuple[int, ...]:
+    return pick_accounts(view, spec, (first, last), taken, rng)
+
+
+def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
+    """Looks spread over his working hours; nothing on days off."""
+    account = plan.accounts[0]
+    if not view.staff.is_working(np.array([account]), np.array([view.day]))[0]:
+        return new_rows(0)
+    n = int(rng.poisson(plan.params["looks_day"] * plan.spec.intensity))
+    others = np.flatnonzero(view.pool["dest"] != view.staff.outlet[account])
+    parcels = view.pool[rng.choice(others, n)]
+    time = clock(view.day, 8.5) + np.sort((rng.random(n) * 10.5 * 3_600_000).astype(np.int64))
+    rows = steal(parcels, time, account=account, device=0, ip=0, session=0, what="view", app="handset")
+    attach(rows, view.staff, view.places, view.terminals)
+    return rows
+
+
+ATTACK = Attack(
+    summary="Owner takes about a hundred records a day of other outlets, inside normal volume.",
+    generate=_generate,
+    days=30,
+    defaults={"looks_day": 100},
+    choose=_choose,
+)

@@ -1,0 +1,1 @@
+"""A made-up carrier: its outlets, people, parcels and honest work, written in the records contract."""

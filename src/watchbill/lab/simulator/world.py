@@ -1,0 +1,392 @@
+"""Builds one world day by day: parcels, scans, looks, tickets, logins and attacks, the reference tables and the truth."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from watchbill.core.errors import SettingsError
+from watchbill.lab.attacks.base import FIRST_DAY, Attack, AttackSpec, Plan, View, load_attacks
+from watchbill.lab.simulator.desk import complaint_rows, desk_rows, office_day
+from watchbill.lab.simulator.looks import field_looks
+from watchbill.lab.simulator.parcels import Life, canary_place, live, surge_factor
+from watchbill.lab.simulator.places import FAR, Places, build_places
+from watchbill.lab.simulator.reference import SHANGHAI, write_canaries, write_csv, write_reference
+from watchbill.lab.simulator.rows import (
+    CONFUSERS, DAY, HOUR, MINUTE, PARCEL, Rows, confuser, fill_subjects, kind, new_rows, pile, status,
+)  # fmt: skip
+from watchbill.lab.simulator.scans import scan_rows
+from watchbill.lab.simulator.seeds import I64, rng_for
+from watchbill.lab.simulator.settings import HonestStress, Rates, WorldSettings
+from watchbill.lab.simulator.staff import COURIER, ROBOT, SERVICE, Staff, Terminals, attach, build_staff, build_terminals, slip_chance
+from watchbill.lab.simulator.truth import LOOK_SCHEMA, look_truth, write_accounts, write_attacks
+from watchbill.lab.simulator.write import Format, Names, Writer, uuids
+from watchbill.records.schema import KINDS, LOOKS
+
+START: Final = date(2025, 3, 3)
+POOL_DAYS: Final = 6
+"""Order days whose parcels can still be found by a search."""
+_LOOK_CODES: Final = [KINDS.index(k) for k in LOOKS]
+DEFAULT_ATTACKS: Final = ("blatant_lease", "list_decryption", "low_and_slow", "device_ring", "leaver_reuse")
+
+
+@dataclass(slots=True)
+class WorldReport:
+    """What was built.
+
+    `files` are the day's record files in order, `records` counts by kind, `attacks` the truth of the attacks.
+    """
+
+    out: Path
+    files: list[Path] = field(default_factory=list)
+    records: dict[str, int] = field(default_factory=dict)
+    looks: int = 0
+    wrongful: int = 0
+    accounts: int = 0
+    parcels: int = 0
+    attacks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """All records."""
+        return sum(self.records.values())
+
+
+@dataclass(slots=True)
+class _World:
+    settings: WorldSettings
+    places: Places
+    staff: Staff
+    terminals: Terminals
+    names: Names
+    writer: Writer
+    plans: list[Plan]
+    kinds: Mapping[str, Attack]
+    start: date
+    report: WorldReport
+    pool: deque[Rows] = field(default_factory=lambda: deque(maxlen=POOL_DAYS))
+    later: dict[int, list[Rows]] = field(default_factory=dict)
+    canaries: list[tuple[int, I64, I64]] = field(default_factory=list)
+    stolen: list[dict[str, Any]] = field(default_factory=list)
+
+
+def build_world(
+    out: Path, *, seed: int, days: int, outlets: int, attacks: Sequence[AttackSpec] | None = None,
+    format: Format = "ndjson",  # noqa: A002  the word that the command line uses
+    start: date = START, scale: float = 1.0, honest_stress: HonestStress | None = None, parcels: bool = False,
+    uuid_ids: bool = False, extra_attacks: Path | None = None, rates: Rates | None = None,
+) -> WorldReport:  # fmt: skip
+    """Write a world to OUT: records/, reference/ and truth/; the same arguments give the same bytes.
+
+    Args:
+        out: folder; its records/, reference/ and truth/ must not exist or be empty of other worlds' files.
+        seed: seed of everything.
+        days: days of records.
+        outlets: delivery outlets (stations, hubs and headquarters come on top).
+        attacks: what to stage; None = one of each after `FIRST_DAY` when the world has 7 days or more; () = none.
+        format: ndjson, parquet or arrow.
+        start: first day (local, Asia/Shanghai).
+        scale: factor on the couriers of an outlet (and so on parcels and records).
+        honest_stress: rates of the innocent confusers.
+        parcels: also write reference/parcels.csv (large).
+        uuid_ids: UUIDs for waybills, customers and accounts.
+        extra_attacks: a folder with further attack files.
+        rates: the carrier's own figures.
+
+    Raises:
+        SettingsError: a figure or an attack makes no sense.
+    """
+    if days < 1 or outlets < 3 or not 0 < scale <= 100 or outlets > 80_000 or days > 900:  # noqa: PLR2004  stated limits
+        raise SettingsError("days 1-900, outlets 3-80,000 and scale above 0", where="world", todo="choose other figures")
+    settings = WorldSettings(seed, days, outlets, scale, uuid_ids, honest_stress or HonestStress(), rates or Rates())
+    world = _prepare(out, settings, start, format, attacks, extra_attacks)
+    truth, table = out / "truth" / "looks.parquet", out / "reference" / "parcels.csv"
+    with pq.ParquetWriter(truth, LOOK_SCHEMA, compression="zstd") as looks:
+        for day in range(-settings.warm_days, days):
+            life = _grow(world, day)
+            if parcels:
+                _write_parcels(table, world, life, fresh=day == -settings.warm_days)
+            if day >= 0:
+                looks.write_table(_write_day(world, day))
+    _finish(world)
+    return world.report
+
+
+def _prepare(
+    out: Path, settings: WorldSettings, start: date, form: Format, attacks: Sequence[AttackSpec] | None, extra: Path | None
+) -> _World:
+    for part in ("records", "reference", "truth"):
+        folder = out / part
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+    places = build_places(settings)
+    staff = build_staff(settings, places)
+    terminals = build_terminals(settings, places, staff)
+    base = int(datetime.combine(start, datetime.min.time(), SHANGHAI).timestamp() * 1000)
+    accounts = uuids(np.arange(len(staff.ids)), 303).to_pylist() if settings.uuid_ids else staff.ids
+    names = Names(accounts, places.ids, terminals.devices, terminals.ips, base, settings.uuid_ids)
+    staff.ids = list(accounts)
+    kinds = load_attacks(extra)
+    view = View(settings, places, staff, terminals, 0, np.zeros(0, PARCEL))
+    plans = _plan(view, default_attacks(settings) if attacks is None else attacks, kinds)
+    writer = Writer(out / "records", names, form)
+    report = WorldReport(out, accounts=len(accounts))
+    write_reference(out / "reference", settings, start, places, staff, terminals, names)
+    return _World(settings, places, staff, terminals, names, writer, plans, kinds, start, report)
+
+
+def default_attacks(settings: WorldSettings) -> list[AttackSpec]:
+    """One of each kind, begun on different days after `FIRST_DAY`; none in a world of under 7 days."""
+    if settings.days < FIRST_DAY + 2:
+        return []
+    room = settings.days - FIRST_DAY
+    return [AttackSpec(k, day=FIRST_DAY + (i * room // 7) % room, days=0) for i, k in enumerate(DEFAULT_ATTACKS)]
+
+
+def _plan(view: View, specs: Sequence[AttackSpec], kinds: Mapping[str, Attack]) -> list[Plan]:
+    plans: list[Plan] = []
+    taken: set[int] = set()
+    days = view.settings.days
+    for number, spec in enumerate(specs):
+        if spec.kind not in kinds:
+            raise SettingsError("no such attack", where=spec.kind, todo=f"one of: {', '.join(kinds)}")
+        attack, rng = kinds[spec.kind], rng_for(view.settings.seed, f"plan {spec.kind}", number)
+        first = spec.day if spec.day is not None else int(rng.integers(min(FIRST_DAY, days - 1), days))
+        last = min(first + (spec.days or attack.days), days) - 1
+        if not 0 <= first < days:
+            raise SettingsError("the attack lies outside the world", where=spec.kind, todo="choose a day within it")
+        choose = attack.choose
+        unknown = set(spec.params) - set(attack.defaults)
+        if unknown or choose is None:
+            raise SettingsError("the attack does not know a figure given", where=spec.kind, todo=f"it has: {', '.join(attack.defaults)}")
+        accounts = choose(view, spec, first, last, taken, rng)
+        taken.update(accounts)
+        plans.append(Plan(spec, number, accounts, first, last, {**attack.defaults, **spec.params}))
+    return plans
+
+
+def _grow(world: _World, day: int) -> Life:
+    """Draw the parcels ordered on one day and put all their records by in the days on which they arrive."""
+    args = (world.settings, world.places, world.staff)
+    life = live(*args, day)
+    scans = scan_rows(*args, life)
+    looks = pile([field_looks(*args, life), desk_rows(*args, life)])
+    if surge_factor(world.settings, day) > 1:
+        looks["confuser"] = np.where(looks["confuser"] == 0, confuser("surge"), looks["confuser"])
+    keep = _still_there(world, looks)
+    for rows in (scans, looks[keep]):
+        _put_by(world, rows)
+    parcels = life.parcels[np.argsort(life.parcels["waybill"], kind="stable")]
+    world.pool.append(parcels)
+    world.report.parcels += len(parcels)
+    if day >= -1:
+        world.canaries.append(_place_canaries(world.settings, parcels, day))
+    return life
+
+
+def _still_there(world: _World, rows: Rows) -> Any:  # noqa: ANN401  a boolean mask
+    """Looks of people who have not begun or have left by then do not happen."""
+    account = rows["account"].astype(np.int64)
+    day = rows["time"] // DAY
+    gone = (account >= 0) & (rows["outcome"] >= 0)
+    return ~gone | ((world.staff.hired[account] <= day) & (day < world.staff.left[account]))
+
+
+def _put_by(world: _World, rows: Rows) -> None:
+    arrives = np.where(rows["received"] >= 0, rows["received"], rows["time"]) // DAY
+    order = np.argsort(arrives, kind="stable")
+    days, starts = np.unique(arrives[order], return_index=True)
+    for i, d in enumerate(days.tolist()):
+        if 0 <= d < world.settings.days:
+            stop = starts[i + 1] if i + 1 < len(starts) else len(order)
+            world.later.setdefault(d, []).append(rows[order[starts[i] : stop]])
+
+
+def _place_canaries(settings: WorldSettings, parcels: Rows, day: int) -> tuple[int, I64, I64]:
+    """Every free number below an outlet's last one of the day."""
+    every = settings.rates.canary_every
+    outlets, last = np.unique(parcels["origin"], return_index=True)
+    ends = np.append(last[1:], len(parcels)) - 1
+    top = parcels["waybill"][ends] % 10**5
+    counts = np.maximum((top - canary_place(every)) // every + 1, 0)
+    outlet = np.repeat(outlets.astype(np.int64), counts)
+    nth = np.arange(len(outlet)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return day, outlet, canary_place(every) + nth * every
+
+
+def _write_day(world: _World, day: int) -> Any:  # noqa: ANN401  pyarrow has no types
+    """Finish, sort and write one day's records; returns the truth of its looks."""
+    pool = pile(list(world.pool))
+    known = pool[(pool["ordered"] < day * DAY)]
+    _put_by(world, office_day(world.settings, world.places, world.staff, day, known))
+    rows = pile(world.later.pop(day, []))
+    _slips(world, rows, day, known)
+    honest = np.isin(rows["kind"], _LOOK_CODES) & (rows["session"] < 0)
+    mine = rows[honest]
+    attach(mine, world.staff, world.places, world.terminals)
+    _label_people(world, mine)
+    rows[honest] = mine
+    _scanners(world, rows)
+    rows = pile([rows, _logins(mine), *_attack(world, day, known)])
+    arrival = np.where(rows["received"] >= 0, rows["received"], rows["time"])
+    rows = rows[np.argsort(arrival, kind="stable")]
+    ids = (day + 1) * 10**9 + np.arange(len(rows))
+    stem = (world.start + timedelta(days=day)).isoformat()
+    world.report.files.append(world.writer.write(stem, rows, ids))
+    return _account_for(world, rows, ids)
+
+
+def _account_for(world: _World, rows: Rows, ids: I64) -> Any:  # noqa: ANN401  pyarrow has no types
+    counts = np.bincount(rows["kind"], minlength=len(KINDS))
+    for name, n in zip(KINDS, counts.tolist(), strict=True):
+        world.report.records[name] = world.report.records.get(name, 0) + n
+    look = np.isin(rows["kind"], _LOOK_CODES)
+    world.report.looks += int(look.sum())
+    world.report.wrongful += int((rows["attack"][look] >= 0).sum())
+    return look_truth(rows[look], ids[look], list(world.names.accounts), [p.id for p in world.plans])
+
+
+def _slips(world: _World, rows: Rows, day: int, known: Rows) -> None:
+    """Turn a few honest first looks into ones without a visible reason: another parcel than the work was for."""
+    if not len(known):
+        return
+    rng = rng_for(world.settings.seed, "slips", day)
+    chance = slip_chance(world.settings, world.staff, day)
+    first = np.flatnonzero(rows["first"] > 0)
+    slip = first[rng.random(len(first)) < chance[rows["account"][first]]]
+    wrong = known[rng.integers(0, len(known), len(slip))]
+    part = rows[slip]
+    part["waybill"], part["ticket"], part["reason"] = wrong["waybill"], -1, -1
+    fill_subjects(part, wrong)
+    desk = np.isin(world.staff.role[part["account"]], (SERVICE, 4, 5))
+    part["confuser"] = np.where(desk, confuser("forgot_ticket"), confuser("misread"))
+    rows[slip] = part
+
+
+def _label_people(world: _World, looks: Rows) -> None:
+    """Where nothing is to be said of the look itself, say what applies to the person."""
+    staff, account, time = world.staff, looks["account"].astype(np.int64), looks["time"]
+    code = np.zeros(len(looks), np.int8)
+    for name, holds in (
+        ("temp", staff.employment[account] == 2),
+        ("shared_number", staff.shared[account]),
+        ("night_shift", staff.night[account] & (time % DAY < 6 * HOUR)),
+        ("new_handset", (staff.role[account] == COURIER) & (time >= staff.handset_day[account] * DAY)),
+        ("new_hire", staff.hired[account] >= 0),
+        ("merger", time >= world.places.merge_time[staff.outlet[account]]),
+        ("roster_gap", ~staff.rostered[account] | (staff.roster_from[account] > time // DAY)),
+    ):
+        code[holds] = confuser(name)
+    looks["confuser"] = np.where(looks["confuser"] == 0, code, looks["confuser"])
+
+
+def _scanners(world: _World, rows: Rows) -> None:
+    """A courier's scans carry his handset."""
+    scan = (rows["kind"] == kind("scan")) & (rows["account"] >= 0)
+    scan &= np.isin(rows["status"], [status(s) for s in ("picked_up", "out_for_delivery", "delivered", "held_at_station")])
+    account = np.where(scan, rows["account"], 0).astype(np.int64)
+    scan &= world.staff.role[account] == COURIER
+    rows["device"][scan] = world.staff.handset(account[scan], rows["time"][scan])
+
+
+def _logins(looks: Rows) -> Rows:
+    """A login some minutes before the first look of every session."""
+    order = np.lexsort((looks["time"], looks["session"]))
+    looks = looks[order]
+    first = looks[np.flatnonzero(np.diff(looks["session"], prepend=-1))]
+    before = 20_000 + (first["session"] % 7) * MINUTE // 2
+    # A session that begins at midnight logs in at midnight: the day's file holds the day.
+    time = np.maximum(first["time"] - before, first["time"] // DAY * DAY)
+    return new_rows(
+        len(first), kind=kind("login"), time=time, account=first["account"], session=first["session"], device=first["device"],
+        ip=first["ip"], app=first["app"], outcome=0,
+    )  # fmt: skip
+
+
+def _attack(world: _World, day: int, known: Rows) -> Iterator[Rows]:
+    """The attacks of the day, and the scam calls that their victims report later."""
+    pool = known[np.argsort(known["waybill"], kind="stable")]
+    view = View(world.settings, world.places, world.staff, world.terminals, day, pool)
+    for plan in world.plans:
+        if not plan.first_day <= day <= plan.last_day or not len(pool):
+            continue
+        rng = rng_for(world.settings.seed, f"attack {plan.id}", day)
+        rows = world.kinds[plan.spec.kind].generate(view, plan, rng)
+        rows = rows[rows["time"] // DAY == day]
+        rows["attack"] = plan.number
+        looks = rows[np.isin(rows["kind"], _LOOK_CODES)]
+        _victims(world, looks, rng)
+        world.stolen.append(_summary(world, plan, looks))
+        yield rows
+
+
+def _victims(world: _World, looks: Rows, rng: np.random.Generator) -> None:
+    called = looks[(looks["subs"][:, 0] > 0) & (rng.random(len(looks)) < world.settings.rates.victim_complaint)]
+    parcels = np.zeros(len(called), PARCEL)
+    parcels["waybill"], parcels["recipient"] = called["waybill"], called["subs"][:, 0]
+    time = (called["time"] // DAY + rng.integers(1, 5, len(called))) * DAY + (rng.uniform(9, 20, len(called)) * HOUR).astype(np.int64)
+    _put_by(world, complaint_rows(parcels, time, rng))
+
+
+def _summary(world: _World, plan: Plan, looks: Rows) -> dict[str, Any]:
+    shown = looks[looks["outcome"] == 0]
+    subjects = np.unique(shown["subs"][shown["subs"] > 0])
+    when = looks["time"] + world.names.base
+    return {
+        "number": plan.number, "looks": len(looks), "subjects": subjects, "devices": np.unique(looks["device"]).tolist(),
+        "from": int(when.min()) if len(when) else None, "until": int(when.max()) + 1 if len(when) else None,
+    }  # fmt: skip
+
+
+def _finish(world: _World) -> None:
+    """Canaries and truth, once all days are written."""
+    out, attacks = world.report.out, []
+    for plan in world.plans:
+        days = [d for d in world.stolen if d["number"] == plan.number]
+        subjects = np.unique(np.concatenate([d["subjects"] for d in days])) if days else np.zeros(0, np.int64)
+        starts = [d["from"] for d in days if d["from"] is not None]
+        attacks.append(
+            {
+                "id": plan.id, "kind": plan.spec.kind, "summary": world.kinds[plan.spec.kind].summary,
+                "accounts": [world.names.accounts[a] for a in plan.accounts],
+                "devices": sorted({world.terminals.devices[d] for day in days for d in day["devices"]}),
+                "from": min(starts) if starts else None,
+                "until": max(d["until"] for d in days if d["until"] is not None) if starts else None,
+                "days": [plan.first_day, plan.last_day], "looks": sum(d["looks"] for d in days), "persons": len(subjects),
+                "params": {**plan.params, "intensity": plan.spec.intensity},
+            }
+        )  # fmt: skip
+    world.report.attacks = attacks
+    write_canaries(out / "reference" / "canaries.csv", world.settings, world.start, world.names, world.canaries)
+    write_attacks(out / "truth" / "attacks.json", attacks)
+    write_accounts(out / "truth" / "accounts.parquet", world.staff, world.places, attacks, list(world.names.accounts))
+
+
+def _write_parcels(path: Path, world: _World, life: Life, *, fresh: bool) -> None:
+    """Add one order day to the parcels table."""
+    p, names = life.parcels, world.names
+    text = [names.waybills(p["waybill"]), names.subjects(p["sender"]), names.subjects(p["recipient"])]
+    columns = [c.to_pylist() for c in text]
+    when = [datetime.fromtimestamp((t + names.base) / 1000, SHANGHAI).isoformat() for t in p["ordered"].tolist()]
+    outlets, accounts = names.outlets, names.accounts
+    places = [[outlets[i] for i in p[c].tolist()] for c in ("origin", "dest")]
+    assigned = [accounts[i] if i >= 0 else "" for i in p["courier"].tolist()]
+    rows = zip(*columns, *places, assigned, when, [""] * len(p), strict=True)
+    head = ("waybill", "sender", "recipient", "origin", "destination", "assigned", "from", "until")
+    if fresh:
+        write_csv(path, head, rows)
+        return
+    with path.open("a", newline="", encoding="utf-8") as file:
+        import csv  # noqa: PLC0415
+
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
