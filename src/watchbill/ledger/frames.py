@@ -1,7 +1,7 @@
 """One journal frame as bytes: a batch of records, the sources' positions and quarantined lines, under one checksum.
 
 Layout (little-endian; docs/ledger-format.md): a 72-byte header whose last 4 bytes are the CRC-32 of the rest, then the
-body: positions, payload, quarantined. The header carries a 16-byte BLAKE2b of the body, so a frame that is cut short is
+body: positions, payload, quarantined. The header carries the first 16 bytes of the SHA-256 of the body, so a frame that is cut short is
 told apart from one in which a byte changed.
 """
 
@@ -117,11 +117,11 @@ def encode(frame: Frame, seq: int, durable: int) -> tuple[bytes, ...]:
     sizes = tuple(len(part) for part in parts)
     if max(sizes) > SECTION_BYTES_MAX or not 0 <= frame.count <= COUNT_MAX:
         raise LimitError(f"a frame of {frame.count} records and {sum(sizes)} bytes", todo="Cut the batch smaller")
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     head = _HEAD.pack(
-        MAGIC, VERSION, HEADER_BYTES, seq, durable, frame.arrival, frame.count, *sizes, 0, digest.digest()
+        MAGIC, VERSION, HEADER_BYTES, seq, durable, frame.arrival, frame.count, *sizes, 0, digest.digest()[:16]
     )
     return (head + _CRC.pack(zlib.crc32(head)), *parts)
 
@@ -158,7 +158,7 @@ def decode_body(view: memoryview | bytes, offset: int, header: Header, *, check:
     if len(view) - offset < header.body_bytes:
         raise TornFrame("a frame is cut short")
     body = memoryview(view)[offset : offset + header.body_bytes]
-    if check and hashlib.blake2b(body, digest_size=16).digest() != header.digest:
+    if check and hashlib.sha256(body).digest()[:16] != header.digest:
         raise DamagedFrame("a frame does not match its checksum", todo="Run verify")
     middle = header.positions_bytes
     last = middle + header.payload_bytes

@@ -7,18 +7,25 @@ manifest stands: everything written beyond it is written again.
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from watchbill.core.errors import LedgerError, LedgerFull
+from watchbill.core.errors import LedgerBusy, LedgerError, LedgerFull
 from watchbill.ledger import files, manifest as manifests, segments
 from watchbill.ledger.canonical import SEQ, canonical
 from watchbill.ledger.files import Mark
@@ -33,6 +40,10 @@ INDEX: Final = ("waybill", "subjects", "id")
 ROWS_MAX: Final = 1_000_000
 ARRIVAL: Final = "arrival"
 _LEAF: Final = 0
+_POLL_SECONDS: Final = 0.25
+_NICE: Final = 10
+_BUSY_POLLS_MAX: Final = 240
+_ERROR_CHARS_MAX: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,8 @@ class _Work:
     lines: list[bytes] = field(default_factory=list)
     cursor: Mark = field(default_factory=lambda: Mark(0, 0, 0, 0))
     written: int = 0
+    end: Mark | None = None
+    rows_max: int = ROWS_MAX
 
 
 def seal(
@@ -105,11 +118,13 @@ def seal(
     """
     lock = files.take_lock(home / "seal.lock", "another process seals this home")
     try:
-        work = _Work(home, Keys.open(home), manifests.load(home), tuple(sort_by), tuple(index))
+        work = _Work(home, Keys.open(home), manifests.load(home), tuple(sort_by), tuple(index), rows_max=rows_max)
+        work.end = None if final or upto is not None else files.read_mark(home)
         before = work.manifest.sealed
         _clean(work)
         for frame_end, seq, table, lines in _pending(work, upto):
-            _take(work, seq, table, rows_max)
+            if not _take(work, seq, table):
+                break
             if frame_end is not None:
                 work.cursor = frame_end
                 if lines:
@@ -156,18 +171,20 @@ def _pending(work: _Work, upto: int | None) -> Iterator[tuple[Mark | None, int, 
         yield at if whole else None, first, table.slice(first - seq, end - first), lines if whole else b""
 
 
-def _take(work: _Work, seq: int, table: pa.Table | None, rows_max: int) -> None:
-    """Add records to the run; full runs and those of a day that is over are written."""
+def _take(work: _Work, seq: int, table: pa.Table | None) -> bool:
+    """Add records to the run; full runs and those of a day that is over are written. False when no more can be full."""
     while table is not None and table.num_rows:
         arrivals = np.asarray(table.column(ARRIVAL))
         day = day_of(int(arrivals[0]))
         run = work.run
-        if run.rows and (run.day != day or run.rows >= rows_max):
+        if run.rows and (run.day != day or run.rows >= work.rows_max):
             _flush(work)
             run = work.run
         others = np.flatnonzero(arrivals // DAY_MS != day)
-        count = min(int(others[0]) if len(others) else table.num_rows, rows_max - run.rows)
+        count = min(int(others[0]) if len(others) else table.num_rows, work.rows_max - run.rows)
         if not run.rows:
+            if work.end and work.end.height - seq < work.rows_max and day_of(work.end.arrival) == day:
+                return False
             run.day, run.first, run.arrival = day, seq, (int(arrivals[0]), int(arrivals[0]))
         piece = table.slice(0, count)
         run.hashes.append(leaf_hashes(piece, seq, work.keys.day_key(day)))
@@ -176,6 +193,7 @@ def _take(work: _Work, seq: int, table: pa.Table | None, rows_max: int) -> None:
         low, high = int(arrivals[:count].min()), int(arrivals[:count].max())
         run.arrival = (min(run.arrival[0], low), max(run.arrival[1], high))
         seq, table = seq + count, table.slice(count)
+    return True
 
 
 def leaf_hashes(table: pa.Table, first_seq: int, day_key: bytes) -> bytes:
@@ -269,3 +287,146 @@ def drop_sealed_before(home: Path, seq: int) -> int:
     if dropped:
         files.sync_directory(home / files.JOURNAL)
     return dropped
+
+
+def _due(home: Path, sealed: int, rows_max: int) -> bool:
+    """Tell whether a run is full or its day is over."""
+    mark = files.read_mark(home)
+    if mark is None or mark.height <= sealed:
+        return False
+    if mark.height - sealed >= rows_max:
+        return True
+    first = next(((seq, frame) for _, seq, frame in read_from(home, from_seq=sealed) if frame.count), None)
+    if first is None:
+        return False
+    arrival = unpack(first[1].payload).column(ARRIVAL)[sealed - first[0]].as_py()
+    return day_of(arrival) != day_of(mark.arrival)
+
+
+def follow(home: Path, stream: int, *, sort_by: Sequence[str], index: Sequence[str], rows_max: int) -> SealReport:
+    """Seal behind the stream until `stream` (a file descriptor) is closed at the other end, then seal the rest.
+
+    A full disk is waited out while the stream is open. Another sealer (of a runner that was killed and is finishing)
+    is waited for as well.
+    """
+    busy_polls, sealed, open_ended = 0, manifests.load(home).sealed, True
+    records = written = 0
+    while True:
+        if open_ended and select.select([stream], [], [], _POLL_SECONDS)[0]:
+            open_ended = bool(os.read(stream, 4096))
+        elif not open_ended and busy_polls:
+            select.select([], [], [], _POLL_SECONDS)
+        if open_ended and not _due(home, sealed, rows_max):
+            continue
+        try:
+            report = seal(home, sort_by=sort_by, index=index, rows_max=rows_max, final=not open_ended)
+        except LedgerBusy:
+            busy_polls += 1
+            if busy_polls > _BUSY_POLLS_MAX:
+                raise
+            continue
+        except LedgerFull:
+            if not open_ended:
+                raise
+            continue
+        busy_polls, sealed = 0, report.sealed
+        records, written = records + report.records, written + report.segments
+        if not open_ended:
+            return replace(report, records=records, segments=written)
+
+
+class Sealer:
+    """The sealing child process, as a runner holds it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], home: Path, errors: IO[bytes]) -> None:
+        """Use `Sealer.start`."""
+        self.process = process
+        self._home = home
+        self._errors = errors
+
+    @classmethod
+    def start(
+        cls, home: Path, *, sort_by: Sequence[str] = SORT_BY, index: Sequence[str] = INDEX, rows_max: int = ROWS_MAX
+    ) -> Sealer:
+        """Start sealing behind the stream at low priority; the child ends when this process does."""
+        files.make_directory(home)
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 the child writes it until `finish`
+        command = [sys.executable, "-m", "watchbill.ledger.sealing", str(home), "--follow"]
+        command += ["--sort-by", ",".join(sort_by), "--index", ",".join(index), "--rows-max", str(rows_max)]
+        roots = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        process = subprocess.Popen(  # noqa: S603 our own module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))},
+        )
+        return cls(process, home, errors)
+
+    def check(self) -> None:
+        """Tell early when the child has died.
+
+        Raises:
+            LedgerError: it ended before `finish`.
+        """
+        if self.process.poll() is not None:
+            raise self._failure()
+
+    def finish(self, timeout: float) -> SealReport:
+        """Let the child seal the rest and wait for it; on a timeout (seconds) it is killed, which loses nothing.
+
+        Raises:
+            LedgerError: it failed, or it took longer.
+        """
+        try:
+            out, _ = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            self.process.communicate()
+            raise LedgerError(
+                f"sealing took over {timeout} s and was stopped", where=str(self._home), todo="The next start goes on"
+            ) from error
+        if self.process.returncode != 0:
+            raise self._failure()
+        self._errors.close()
+        return SealReport(**json.loads(out))
+
+    def _failure(self) -> LedgerError:
+        self._errors.seek(0)
+        told = self._errors.read().decode(errors="replace").strip()[-_ERROR_CHARS_MAX:]
+        self._errors.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        last = told.splitlines()[-1] if told else f"exit code {self.process.returncode}"
+        return LedgerError(f"sealing failed: {last}", where=str(self._home), todo="The journal is whole; run verify")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Seal a home from the command line: once, or behind the stream until standard input closes."""
+    parser = argparse.ArgumentParser(prog="watchbill.ledger.sealing", description=__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--follow", action="store_true")
+    parser.add_argument("--sort-by", default=",".join(SORT_BY))
+    parser.add_argument("--index", default=",".join(INDEX))
+    parser.add_argument("--rows-max", type=int, default=ROWS_MAX)
+    given = parser.parse_args(arguments)
+    sort_by, index = given.sort_by.split(","), [name for name in given.index.split(",") if name]
+    # Ctrl-C reaches the whole group; the runner decides when sealing ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICE)
+    pa.set_cpu_count(1)
+    try:
+        if given.follow:
+            report = follow(given.home, sys.stdin.fileno(), sort_by=sort_by, index=index, rows_max=given.rows_max)
+        else:
+            report = seal(given.home, sort_by=sort_by, index=index, rows_max=given.rows_max, final=True)
+    except LedgerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(json.dumps(asdict(report)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
