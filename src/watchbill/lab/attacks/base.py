@@ -17,11 +17,21 @@ from typing import Final
 import numpy as np
 
 from watchbill.core.errors import SettingsError
-from watchbill.lab.simulator.parcels import canary_place, waybill_of
+from watchbill.lab.simulator.parcels import canary_place
 from watchbill.lab.simulator.places import FAR, Places
 from watchbill.lab.simulator.reference import canary_subject
 from watchbill.lab.simulator.rows import (
-    ABSENT, APPS, DAY, F_BOTH, F_FULL, HOUR, PARCEL, Rows, fill_subjects, kind, new_rows,
+    ABSENT,
+    APPS,
+    DAY,
+    F_BOTH,
+    F_FULL,
+    HOUR,
+    PARCEL,
+    Rows,
+    fill_subjects,
+    kind,
+    new_rows,
 )  # fmt: skip
 from watchbill.lab.simulator.seeds import I64, mix
 from watchbill.lab.simulator.settings import WorldSettings
@@ -105,18 +115,13 @@ class View:
         parcels["waybill"] = numbers
         every, warm = self.settings.rates.canary_every, self.settings.warm_days
         serial, day, outlet = numbers % 10**5, numbers // 10**5 % 1000 - warm, numbers // 10**8 - 10_000
-        canary = ~found & (serial % every == canary_place(every)) & self._in_use(outlet, day, serial, every)
+        # A canary was placed where the range goes on behind it.
+        behind = self.pool["waybill"][at] - numbers
+        canary = ~found & (serial % every == canary_place(every)) & (behind > 0) & (behind <= every)
         for i in np.flatnonzero(canary).tolist():
             who = canary_subject(self.settings, outlet[i : i + 1], int(day[i]), serial[i : i + 1] // every)
             parcels["recipient"][i] = parcels["sender"][i] = who[0]
         return numbers, parcels
-
-    def _in_use(self, outlet: I64, day: I64, serial: I64, every: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Whether the range reaches beyond the serial, so that the canary there was placed."""
-        beyond = [waybill_of(outlet[i : i + 1], int(day[i]), serial[i : i + 1], self.settings.warm_days)[0] for i in range(len(outlet))]
-        at = np.minimum(np.searchsorted(self.pool["waybill"], beyond), len(self.pool) - 1)
-        near: np.ndarray[tuple[int], np.dtype[np.bool_]] = (self.pool["waybill"][at] - np.array(beyond) <= every) & (self.pool["waybill"][at] > beyond)
-        return near
 
 
 Generate = Callable[[View, Plan, np.random.Generator], Rows]
@@ -150,7 +155,12 @@ def pick_accounts(
     if spec.accounts:
         return tuple(view.staff.ids.index(a) if a in view.staff.ids else _no_account(spec) for a in spec.accounts)
     staff, (first, last) = view.staff, span
-    able = (staff.role == role) & (staff.hired < 0) & (staff.left > last) & ~np.isin(np.arange(len(staff.ids)), list(taken))
+    able = (
+        (staff.role == role)
+        & (staff.hired < 0)
+        & (staff.left > last)
+        & ~np.isin(np.arange(len(staff.ids)), list(taken))
+    )
     able &= staff.is_working(np.arange(len(staff.ids)), np.full(len(staff.ids), first))
     able &= view.places.merge_time[staff.outlet] >= FAR
     found: list[int] = []
@@ -163,7 +173,9 @@ def pick_accounts(
 
 
 def _no_account(spec: AttackSpec) -> int:
-    raise SettingsError("an account of the attack does not exist", where=spec.kind, todo="name accounts of accounts.csv")
+    raise SettingsError(
+        "an account of the attack does not exist", where=spec.kind, todo="name accounts of accounts.csv"
+    )
 
 
 def steal(parcels: Rows, time: I64, *, account: int, device: int, ip: int, session: int, what: str, app: str) -> Rows:
@@ -186,13 +198,27 @@ def steal(parcels: Rows, time: I64, *, account: int, device: int, ip: int, sessi
 def login_row(time: int, *, account: int, device: int, ip: int, session: int, app: str) -> Rows:
     """One successful login."""
     return new_rows(
-        1, kind=kind("login"), time=time, account=account, device=device, ip=ip, session=session, app=APPS.index(app), outcome=0
+        1,
+        kind=kind("login"),
+        time=time,
+        account=account,
+        device=device,
+        ip=ip,
+        session=session,
+        app=APPS.index(app),
+        outcome=0,
     )
 
 
-def session_number(plan: Plan, day: int, k: int) -> int:
-    """A session of the attacker's."""
-    return 10**13 + plan.number * 10**8 + day * 10**4 + k
+def session_number(view: View, plan: Plan, k: int) -> int:
+    """The attacker's k-th session of the day; it looks like anybody's."""
+    key = np.array([(plan.number * 1000 + view.day) * 1000 + k])
+    return int(mix(key, view.settings.seed + 81)[0] % np.uint64(10**13))
+
+
+def own_device(view: View, plan: Plan) -> str:
+    """Name of the attacker's own terminal, of the same form as handsets that the carrier has not registered."""
+    return f"HS{int(mix(np.array([plan.number]), view.settings.seed + 91)[0] % np.uint64(10**11)):011d}"
 
 
 def paced(start: int, n: int, gap_seconds: float, rng: np.random.Generator) -> I64:
@@ -224,7 +250,11 @@ def load_attacks(extra_dir: Path | None = None) -> dict[str, Attack]:
 
 
 def _load(path: Path) -> ModuleType:
-    name = f"watchbill.lab.attacks.{path.stem}" if path.parent == Path(__file__).parent else f"watchbill_attack_{path.stem}"
+    name = (
+        f"watchbill.lab.attacks.{path.stem}"
+        if path.parent == Path(__file__).parent
+        else f"watchbill_attack_{path.stem}"
+    )
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -234,5 +264,3 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from watchbill.lab.attacks.base import (
-    Attack, AttackSpec, Plan, View, clock, login_row, paced, pick_accounts, session_number, steal,
+    Attack,
+    AttackSpec,
+    Plan,
+    View,
+    clock,
+    login_row,
+    own_device,
+    paced,
+    pick_accounts,
+    session_number,
+    steal,
 )  # fmt: skip
 from watchbill.lab.simulator.rows import Rows, pile
 
@@ -21,13 +31,13 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     account = plan.accounts[0]
     outlet = int(view.staff.outlet[account])
     ip = view.far_ip(outlet, plan.number * 5 + 3)
-    device = view.device(f"DESK-{plan.id}")
+    device = view.device(own_device(view, plan))
     total = int(plan.params["looks_day"] * plan.spec.intensity)
     sittings = int(plan.params["sittings"])
     chunks: list[Rows] = []
     for k in range(sittings):
         start = clock(view.day, 9.2 + k * 10 / sittings + rng.random())
-        session = session_number(plan, view.day, k)
+        session = session_number(view, plan, k)
         chunks.append(login_row(start, account=account, device=device, ip=ip, session=session, app="counter"))
         left, parts = total // sittings, []
         while left > 0:

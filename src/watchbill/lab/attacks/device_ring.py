@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from watchbill.lab.attacks.base import (
-    Attack, AttackSpec, Plan, View, clock, login_row, paced, pick_accounts, session_number, steal,
+    Attack,
+    AttackSpec,
+    Plan,
+    View,
+    clock,
+    login_row,
+    own_device,
+    paced,
+    pick_accounts,
+    session_number,
+    steal,
 )  # fmt: skip
 from watchbill.lab.simulator.rows import Rows, pile
 
@@ -19,7 +29,7 @@ def _choose(
 
 def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     """The numbers take turns, some minutes each, walking adjacent ranges with no overlap."""
-    device = view.device(f"DESK-{plan.id}")
+    device = view.device(own_device(view, plan))
     ip = view.far_ip(int(view.staff.outlet[plan.accounts[0]]), plan.number * 5 + 1)
     turn_looks = int(plan.params["looks_turn"])
     turns = max(1, round(plan.params["looks_day"] * plan.spec.intensity / turn_looks))
@@ -27,7 +37,7 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     time = clock(view.day, 9 + rng.random())
     at = int(rng.choice(view.pool)["waybill"])
     for k in range(turns):
-        account, session = plan.accounts[k % len(plan.accounts)], session_number(plan, view.day, k)
+        account, session = plan.accounts[k % len(plan.accounts)], session_number(view, plan, k)
         chunks.append(login_row(time, account=account, device=device, ip=ip, session=session, app="counter"))
         numbers, parcels = view.numbers_from(at, turn_looks)
         times = paced(time + 15_000, turn_looks, plan.params["gap_seconds"], rng)

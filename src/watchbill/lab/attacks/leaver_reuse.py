@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchbill.core.errors import SettingsError
 from watchbill.lab.attacks.base import (
-    Attack, AttackSpec, Plan, View, clock, login_row, paced, pick_accounts, session_number, steal,
+    Attack,
+    AttackSpec,
+    Plan,
+    View,
+    clock,
+    login_row,
+    own_device,
+    paced,
+    pick_accounts,
+    session_number,
+    steal,
 )  # fmt: skip
 from watchbill.lab.simulator.rows import Rows, pile
 
@@ -14,24 +23,29 @@ from watchbill.lab.simulator.rows import Rows, pile
 def _choose(
     view: View, spec: AttackSpec, first: int, last: int, taken: set[int], rng: np.random.Generator
 ) -> tuple[int, ...]:
-    if spec.accounts:
-        return pick_accounts(view, spec, (first, last), taken, rng)
+    """Somebody who has left by then; where nobody has (or the one named has not), he leaves the day before."""
     gone = [i for i in np.flatnonzero(view.staff.left <= first).tolist() if i not in taken]
-    if not gone:
-        raise SettingsError("nobody has left by then", where=spec.kind, todo="raise the leaver rate or start later")
-    return (int(rng.choice(gone)),)
+    if gone and not spec.accounts:
+        return (int(rng.choice(gone)),)
+    chosen = pick_accounts(view, spec, (first, last), taken, rng)
+    for account in chosen:
+        if view.staff.left[account] > first:
+            view.staff.leave(account, max(first - 1, 1))
+    return chosen
 
 
 def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     """One evening sitting a day, random parcels of the old outlet and its neighbours."""
     account = plan.accounts[0]
     outlet = int(view.staff.outlet[account])
-    device, ip = view.device(f"PHONE-{plan.id}"), view.far_ip(outlet, plan.number * 5 + 2)
+    device, ip = view.device(own_device(view, plan)), view.far_ip(outlet, plan.number * 5 + 2)
     n = max(1, int(plan.params["looks_day"] * plan.spec.intensity))
-    start, session = clock(view.day, 19 + rng.random()), session_number(plan, view.day, 0)
+    start, session = clock(view.day, 19 + rng.random()), session_number(view, plan, 0)
     own = np.flatnonzero(view.pool["dest"] == outlet)
     any_parcel = rng.integers(0, len(view.pool), n)
-    pick = np.where(rng.random(n) < plan.params["own_outlet"], rng.choice(own, n) if own.size else any_parcel, any_parcel)
+    pick = np.where(
+        rng.random(n) < plan.params["own_outlet"], rng.choice(own, n) if own.size else any_parcel, any_parcel
+    )
     time = paced(start + 20_000, n, plan.params["gap_seconds"], rng)
     looks = steal(
         view.pool[pick], time, account=account, device=device, ip=ip, session=session, what="view", app="handset"

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, clock, paced, pick_accounts, steal
+from watchbill.lab.attacks.base import (
+    Attack,
+    AttackSpec,
+    Plan,
+    View,
+    clock,
+    paced,
+    pick_accounts,
+    session_number,
+    steal,
+)
 from watchbill.lab.simulator.rows import Rows, pile
 from watchbill.lab.simulator.seeds import choose
 from watchbill.lab.simulator.staff import OUTLET_PCS, SERVICE
@@ -26,7 +36,7 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     for k in range(bursts):
         n = max(1, int(plan.params["looks_burst"] * plan.spec.intensity))
         start = clock(view.day, 9 + k * 10 / bursts + rng.random())
-        session = 10**13 + plan.number * 10**8 + view.day * 10**4
+        session = session_number(view, plan, 0)
         parcels = view.pool[rng.integers(0, len(view.pool), n)]
         time = paced(start, n, plan.params["gap_seconds"], rng)
         chunks.append(

@@ -7,12 +7,27 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from watchbill.lab.simulator.looks import again, label_late, minutes, some
+from watchbill.lab.simulator.looks import again, minutes, some, trace_to
 from watchbill.lab.simulator.parcels import E, Life
 from watchbill.lab.simulator.places import Places
 from watchbill.lab.simulator.rows import (
-    ABSENT, DAY, F_BOTH, F_BOTH_CONTACT, F_CONTACT, F_FULL, F_NAME, HOUR, MINUTE, Rows, app, confuser, kind,
-    look_rows, new_rows, pile, ticket_type,
+    ABSENT,
+    DAY,
+    F_BOTH,
+    F_BOTH_CONTACT,
+    F_CONTACT,
+    F_FULL,
+    F_NAME,
+    HOUR,
+    MINUTE,
+    Rows,
+    app,
+    confuser,
+    kind,
+    look_rows,
+    new_rows,
+    pile,
+    ticket_type,
 )  # fmt: skip
 from watchbill.lab.simulator.seeds import I64, choose, rng_for
 from watchbill.lab.simulator.settings import WorldSettings
@@ -26,16 +41,17 @@ LOOSE_TICKETS: Final = 9 * 10**14
 
 def desk_rows(settings: WorldSettings, places: Places, staff: Staff, life: Life) -> Rows:
     """Everything at desks that one order day's parcels lead to."""
-    rng = rng_for(settings.seed, "desk", life.day)
+    rng, rates = rng_for(settings.seed, "desk", life.day), settings.rates
+    origin = life.parcels["origin"].astype(np.int64)
     return pile(
         [
-            _chase(settings, staff, life, rng, "arr_dest", life.home, settings.rates.service_look),
-            _chase(settings, staff, life, rng, "picked_up", life.parcels["origin"].astype(np.int64), settings.rates.origin_service_look),
+            _chase(settings, staff, life, rng, "arr_dest", life.home, rates.service_look),
+            _chase(settings, staff, life, rng, "picked_up", origin, rates.origin_service_look),
             _problems(settings, staff, life, rng),
-            _tickets(settings, staff, life, rng, "call", SERVICE, settings.rates.call_outlet),
-            _tickets(settings, staff, life, rng, "call", HOTLINE, settings.rates.call_hotline),
-            _tickets(settings, staff, life, rng, "complaint", HOTLINE, settings.rates.complaint_ticket),
-            _tickets(settings, staff, life, rng, "change", SERVICE, settings.rates.change_ticket),
+            _tickets(settings, staff, life, rng, "call", SERVICE, rates.call_outlet),
+            _tickets(settings, staff, life, rng, "call", HOTLINE, rates.call_hotline),
+            _tickets(settings, staff, life, rng, "complaint", HOTLINE, rates.complaint_ticket),
+            _tickets(settings, staff, life, rng, "change", SERVICE, rates.change_ticket),
             _claims(settings, places, staff, life, rng),
             _scams(settings, life, rng),
         ]
@@ -53,7 +69,7 @@ def _desk_of(staff: Staff, outlet: I64, time: I64, rng: np.random.Generator) -> 
     """Service clerk on duty, or half the time the neighbour who covers; second array: it is a cover."""
     who = staff.pick(SERVICE, outlet, time // DAY, rng)
     helper = staff.helping(SERVICE, outlet, time // DAY)
-    cover = (helper >= 0) & (rng.random(len(outlet)) < 0.5)  # noqa: PLR2004  half the desk's work
+    cover = (helper >= 0) & (rng.random(len(outlet)) < 0.5)
     return np.where(cover, helper, who), cover
 
 
@@ -70,10 +86,12 @@ def _chase(
     has = some(life.has(event), chance, rng)
     time = office_time(life.at[has, E[event]], rng)
     who, cover = _desk_of(staff, outlet[has], time, rng)
-    sets = np.where(rng.random(len(has)) < 0.3, F_BOTH_CONTACT, F_FULL)  # noqa: PLR2004  both parties now and then
-    looks = look_rows(len(has), "view", life.parcels[has], time=time, account=who, app=app("counter"), fieldset=sets, first=1)
+    sets = np.where(rng.random(len(has)) < 0.3, F_BOTH_CONTACT, F_FULL)
+    looks = look_rows(
+        len(has), "view", life.parcels[has], time=time, account=who, app=app("counter"), fieldset=sets, first=1
+    )
     _label_cover(staff, looks, cover)
-    label_late(looks, life.received[has, E[event]])
+    trace_to(looks, life, has, event)
     looks = looks[who >= 0]
     masked = looks[rng.random(len(looks)) < settings.rates.service_masked / max(chance, 0.01) / 2].copy()
     masked["masked"], masked["first"] = 1, 0
@@ -102,18 +120,35 @@ def _problems(settings: WorldSettings, staff: Staff, life: Life, rng: np.random.
     time = np.where(batch, sitting + minutes(rng, 0, 25, len(has)), office_time(at, rng))
     who, cover = _desk_of(staff, life.home[has], time, rng)
     looks = look_rows(
-        len(has), "view", life.parcels[has], time=time, account=who, app=app("counter"), fieldset=F_BOTH_CONTACT, reason=4, first=1
+        len(has),
+        "view",
+        life.parcels[has],
+        time=time,
+        account=who,
+        app=app("counter"),
+        fieldset=F_BOTH_CONTACT,
+        reason=4,
+        first=1,
     )
     looks["confuser"] = np.where(batch, confuser("batch_clearing"), 0)
     _label_cover(staff, looks, cover)
-    label_late(looks, life.received[has, E["arr_dest"]])
+    trace_to(looks, life, has, "arr_dest")
     return looks[who >= 0]
 
 
 def ticket_rows(n: int, code: str, number: I64, waybill: I64, assignee: I64, opened: I64, closed: I64) -> Rows:
     """An open and a closed ticket record each."""
     both = [
-        new_rows(n, kind=kind("ticket"), time=t, ticket=number, waybill=waybill, assignee=assignee, type=ticket_type(code), state=s)
+        new_rows(
+            n,
+            kind=kind("ticket"),
+            time=t,
+            ticket=number,
+            waybill=waybill,
+            assignee=assignee,
+            type=ticket_type(code),
+            state=s,
+        )
         for s, t in ((0, opened), (1, closed))
     ]
     return pile(both)
@@ -125,13 +160,16 @@ def _tickets(
     """Customers call: a ticket is opened, and within half an hour whoever has it looks."""
     has = some(life.has("picked_up"), chance, rng)
     n, day = len(has), life.at[has, E["picked_up"]]
-    opened = day + (rng.uniform(0.1, 1, n) * (np.minimum(life.parcels["done"][has] - day, 3 * DAY) + 4 * HOUR)).astype(np.int64)
+    opened = day + (rng.uniform(0.1, 1, n) * (np.minimum(life.parcels["done"][has] - day, 3 * DAY) + 4 * HOUR)).astype(
+        np.int64
+    )
     opened = opened - opened % DAY + (np.clip(rng.normal(14, 3.5, n), 8.5, 21.5) * HOUR).astype(np.int64)
     opened = np.maximum(opened, day + 10 * MINUTE)
     place = life.home[has] if role == SERVICE else np.full(n, len(staff.start[0]) - 1)
     who = staff.pick(role, place, opened // DAY, rng)
     number = life.parcels["waybill"][has] * 100 + ticket_type(code) * 10 + role
     looks = _ticket_looks(settings, life.parcels[has], opened + minutes(rng, 0.3, 18, n), who, number, rng)
+    looks["trace"] = opened
     looks["app"] = app("counter" if role == SERVICE else "hotline")
     closed = opened + minutes(rng, 75, 1500, n)
     tickets = ticket_rows(n, code, number, life.parcels["waybill"][has], who, opened, closed)
@@ -142,7 +180,7 @@ def _ticket_looks(
     settings: WorldSettings, parcels: Rows, time: I64, who: I64, number: I64, rng: np.random.Generator
 ) -> Rows:
     n = len(parcels)
-    sets = np.where(rng.random(n) < 0.35, F_BOTH, F_CONTACT)  # noqa: PLR2004  both parties now and then
+    sets = np.where(rng.random(n) < 0.35, F_BOTH, F_CONTACT)
     looks = look_rows(n, "view", parcels, time=time, account=who, fieldset=sets, first=1)
     named = rng.random(n) >= settings.stress.ticket_unnamed
     looks["ticket"] = np.where(named, number, ABSENT)
@@ -162,11 +200,13 @@ def _claims(settings: WorldSettings, places: Places, staff: Staff, life: Life, r
     for k in range(looks_each):
         time = opened + 3 * MINUTE if k == 0 else office_time(opened + (k - 1) * DAY + 3 * HOUR, rng)
         looks = _ticket_looks(settings, life.parcels[has], time + minutes(rng, 0, 20, n), who, number, rng)
-        looks["app"] = app("claims")
+        looks["trace"], looks["app"] = opened, app("claims")
         looks["first"] = int(k == 0)
         working = (who >= 0) & staff.is_working(np.maximum(who, 0), time // DAY)
         chunks.append(looks[working])
-    tickets = ticket_rows(n, "claim", number, life.parcels["waybill"][has], who, opened, opened + (looks_each + 2) * DAY)
+    tickets = ticket_rows(
+        n, "claim", number, life.parcels["waybill"][has], who, opened, opened + (looks_each + 2) * DAY
+    )
     return pile([tickets[np.tile(who, 2) >= 0], *chunks])
 
 
@@ -213,7 +253,9 @@ def _incidents(
     who = staff.pick(IT, np.full(n, places.hq), np.full(n, day), rng)
     opened = day * DAY + (rng.uniform(9, 18, n) * HOUR).astype(np.int64)
     number = LOOSE_TICKETS + 10**12 + day * 10**6 + np.arange(n)
-    looks = look_rows(n, "view", parcels, time=opened + minutes(rng, 3, 25, n), account=who, app=app("admin"), ticket=number, first=1)
+    looks = look_rows(
+        n, "view", parcels, time=opened + minutes(rng, 3, 25, n), account=who, app=app("admin"), ticket=number, first=1
+    )
     tickets = ticket_rows(n, "incident", number, parcels["waybill"], who, opened, opened + minutes(rng, 40, 600, n))
     return pile([tickets[np.tile(who, 2) >= 0], looks[who >= 0]])
 
@@ -229,10 +271,12 @@ def _legal(
     parcels = pool[rng.choice(len(pool), n, replace=False)]
     opened = day * DAY + 10 * HOUR
     number = LOOSE_TICKETS + 2 * 10**12 + day
-    ticket = new_rows(1, kind=kind("ticket"), time=opened, ticket=number, assignee=who, type=ticket_type("legal"), state=0)
+    ticket = new_rows(
+        1, kind=kind("ticket"), time=opened, ticket=number, assignee=who, type=ticket_type("legal"), state=0
+    )
     ticket["until"] = opened + 7 * DAY
     time = opened + 20 * MINUTE + np.arange(n) * 30_000 + minutes(rng, 0, 0.4, n)
-    looks = look_rows(n, "view", parcels, time=time, account=who, app=app("admin"), ticket=number, reason=5, fieldset=F_BOTH, first=1)
+    looks = look_rows(
+        n, "view", parcels, time=time, account=who, app=app("admin"), ticket=number, reason=5, fieldset=F_BOTH, first=1
+    )
     return pile([ticket, looks])
-
-

@@ -8,8 +8,21 @@ import numpy.typing as npt
 from watchbill.lab.simulator.parcels import E, Life
 from watchbill.lab.simulator.places import Places
 from watchbill.lab.simulator.rows import (
-    DAY, F_ADDRESS, F_CONTACT, F_FULL, F_NAME, F_PHONE, F_SENDER, MINUTE, Rows, app, confuser,
-    kind, look_rows, new_rows, pile,
+    DAY,
+    F_ADDRESS,
+    F_CONTACT,
+    F_FULL,
+    F_NAME,
+    F_PHONE,
+    F_SENDER,
+    MINUTE,
+    Rows,
+    app,
+    confuser,
+    kind,
+    look_rows,
+    new_rows,
+    pile,
 )  # fmt: skip
 from watchbill.lab.simulator.seeds import I64, rng_for
 from watchbill.lab.simulator.settings import WorldSettings
@@ -54,9 +67,12 @@ def again(settings: WorldSettings, looks: Rows, rng: np.random.Generator) -> Row
     return repeat
 
 
-def label_late(rows: Rows, received: I64) -> None:
-    """Say in the truth that the scan behind a look had not yet reached the log."""
-    rows["confuser"] = np.where(received > rows["time"], confuser("late_scan"), rows["confuser"])
+def trace_to(rows: Rows, life: Life, has: I64, event: str) -> None:
+    """Tie looks to the scan behind them, and say in the truth where that had not yet reached the log."""
+    at = (has, E[event])
+    rows["trace"] = life.at[at]
+    why = np.where(life.down[at], confuser("feed_down"), confuser("late_scan"))
+    rows["confuser"] = np.where(life.received[at] > rows["time"], why, rows["confuser"])
 
 
 def _courier(settings: WorldSettings, life: Life, rng: np.random.Generator, event: str, courier: I64) -> Rows:
@@ -70,7 +86,7 @@ def _courier(settings: WorldSettings, life: Life, rng: np.random.Generator, even
     parcels = life.parcels[has]
     looks = look_rows(n, "view", parcels, time=time, account=courier[has], app=app("handset"), fieldset=sets, first=1)
     looks["confuser"] = np.where(life.covered[has], confuser("cover"), 0)
-    label_late(looks, life.received[has, E[event]])
+    trace_to(looks, life, has, event)
     masked = looks[rng.random(n) < rates.courier_masked].copy()
     masked["time"] -= (minutes(rng, 0.05, 0.4, len(masked)) * (masked["time"] - MINUTE > 0)).astype(np.int64)
     masked["masked"] = 1
@@ -81,13 +97,18 @@ def _courier(settings: WorldSettings, life: Life, rng: np.random.Generator, even
 def _lists(settings: WorldSettings, life: Life, rng: np.random.Generator) -> Rows:
     """The day's list on the handset: masked, a few of the courier's own parcels a page."""
     courier = life.parcels["courier"].astype(np.int64)
-    own = life.has("out") & (np.roll(courier, -LIST_PAGE) == courier) & (np.arange(len(courier)) < len(courier) - LIST_PAGE)
+    own = (
+        life.has("out")
+        & (np.roll(courier, -LIST_PAGE) == courier)
+        & (np.arange(len(courier)) < len(courier) - LIST_PAGE)
+    )
     has = some(own, settings.rates.courier_list, rng)
     rows = new_rows(
         len(has), kind=kind("search"), time=life.at[has, E["out"]] + minutes(rng, 1, 40, len(has)), account=courier[has],
         app=app("handset"), masked=1, outcome=0, fieldset=F_NAME, results=rng.integers(40, 160, len(has)),
         page=rng.integers(1, 12, len(has)),
     )  # fmt: skip
+    rows["trace"] = life.at[has, E["out"]]
     for k in range(LIST_PAGE):
         rows["subs"][:, k] = life.parcels["recipient"][has + k]
     return rows
@@ -100,9 +121,16 @@ def _pickup(settings: WorldSettings, life: Life, rng: np.random.Generator) -> Ro
     # The call is made on the round, on the day that the courier works.
     time = np.maximum(picked - minutes(rng, 5, 45, len(has)), ordered + MINUTE)
     looks = look_rows(
-        len(has), "view", life.parcels[has], time=time, account=life.pickup[has], app=app("handset"), fieldset=F_SENDER, first=1
+        len(has),
+        "view",
+        life.parcels[has],
+        time=time,
+        account=life.pickup[has],
+        app=app("handset"),
+        fieldset=F_SENDER,
+        first=1,
     )
-    label_late(looks, life.received[has, E["ordered"]])
+    trace_to(looks, life, has, "ordered")
     return pile([looks, again(settings, looks, rng)])
 
 
@@ -114,7 +142,7 @@ def _clerk(settings: WorldSettings, places: Places, staff: Staff, life: Life, rn
     looks = look_rows(
         len(has), "view", life.parcels[has], time=time, account=clerk, app=app("station"), fieldset=F_CONTACT, first=1
     )
-    label_late(looks, life.received[has, E["held"]])
+    trace_to(looks, life, has, "held")
     looks = looks[clerk >= 0]
     return pile([looks, again(settings, looks, rng)])
 
@@ -122,14 +150,17 @@ def _clerk(settings: WorldSettings, places: Places, staff: Staff, life: Life, rn
 def _hub(settings: WorldSettings, places: Places, staff: Staff, life: Life, rng: np.random.Generator) -> Rows:
     """Mis-sorts and damaged labels: an address, soon after the arrival at the hub."""
     chunks = []
-    for event, hub in (("arr_a", places.hub(life.parcels["origin"].astype(np.int64))), ("arr_b", places.hub(life.home))):
+    for event, hub in (
+        ("arr_a", places.hub(life.parcels["origin"].astype(np.int64))),
+        ("arr_b", places.hub(life.home)),
+    ):
         has = some(life.has(event), settings.rates.hub_look, rng)
         time = life.at[has, E[event]] + minutes(rng, 5, 300, len(has))
         who = staff.pick(HUB, hub[has], time // DAY, rng)
         looks = look_rows(
             len(has), "view", life.parcels[has], time=time, account=who, app=app("hub"), fieldset=F_ADDRESS, first=1
         )
-        label_late(looks, life.received[has, E[event]])
+        trace_to(looks, life, has, event)
         chunks.append(looks[who >= 0])
     return pile(chunks)
 
@@ -148,6 +179,5 @@ def _robots(settings: WorldSettings, staff: Staff, life: Life, rng: np.random.Ge
         len(has), "view", life.parcels[has], app=app("notice"), account=notices[life.home[has] % len(notices)],
         time=life.at[has, E["held"]] + minutes(rng, 0.05, 2, len(has)), fieldset=F_PHONE,
     )  # fmt: skip
+    label["trace"], notice["trace"] = label["time"], notice["time"]
     return pile([label, notice])
-
-

@@ -38,7 +38,7 @@ POPULATION: Final = 4000
 class Life:
     """Parcels of one order day (n rows) and the time of each event (n x events, NO_TIME where it never happens).
 
-    `received` is when a late scan reached the log (-1: at once), `pickup` and `courier2` the accounts of the pick-up and
+    `received` is when a late scan reached the log (-1: at once; `down`: because the feed was),  `pickup` and `courier2` the accounts of the pick-up and
     the second try (-1: nobody), `mid` the hub half way, `home` the outlet whose staff have the parcel.
     """
 
@@ -46,6 +46,7 @@ class Life:
     parcels: Rows
     at: I64
     received: I64
+    down: npt.NDArray[np.bool_]
     pickup: I64
     courier2: I64
     mid: I64
@@ -65,7 +66,7 @@ class Life:
 
 def surge_factor(settings: WorldSettings, day: int) -> float:
     """Factor on orders: the surge begins on a day drawn from the world's middle."""
-    if settings.days < 5 or settings.stress.surge <= 1:  # noqa: PLR2004  a surge needs days around it
+    if settings.days < 5 or settings.stress.surge <= 1:
         return 1.0
     first = int(rng_for(settings.seed, "surge").integers(1, settings.days - 2))
     return settings.stress.surge if first <= day < first + settings.stress.surge_days else 1.0
@@ -133,7 +134,11 @@ def _to_day_time(time: I64, earliest: int, latest: int) -> I64:
     """Move times of night to the next working hours."""
     of_day = time % DAY
     early, late = of_day < earliest, of_day > latest
-    return np.where(early, time - of_day + earliest + of_day // 8, np.where(late, time - of_day + DAY + earliest + (of_day - latest) // 4, time))
+    return np.where(
+        early,
+        time - of_day + earliest + of_day // 8,
+        np.where(late, time - of_day + DAY + earliest + (of_day - latest) // 4, time),
+    )
 
 
 def _hours(rng: np.random.Generator, low: float, high: float, n: int) -> I64:
@@ -162,7 +167,9 @@ def _fates(
     pickup_day = np.where(at[:, E["picked_up"]] > 0, at[:, E["picked_up"]] // DAY, day)
     pickup = staff.pick(COURIER, parcels["origin"].astype(np.int64), pickup_day, rng)
     home = np.where(rerouted, new, staff.outlet[route]).astype(np.int64)
-    return Life(day, parcels, at, np.full(at.shape, -1), pickup, second, mid, home, covered)
+    return Life(
+        day, parcels, at, np.full(at.shape, -1), np.zeros(at.shape, np.bool_), pickup, second, mid, home, covered
+    )
 
 
 def _line_haul(places: Places, parcels: Rows, at: I64, rng: np.random.Generator) -> I64:
@@ -177,7 +184,9 @@ def _line_haul(places: Places, parcels: Rows, at: I64, rng: np.random.Generator)
     at[:, E["arr_a"]] = at[:, E["dep_origin"]] + _hours(rng, 0.5, 1.6, n)
     ready = at[:, E["arr_a"]] + _hours(rng, 0.8, 3, n)
     km = places.distance_km(places.hub(origin), places.hub(dest))
-    far, long = km > 1, km > LONG_KM
+    half_way = (places.city[origin] + places.city[dest] + 1) % places.n_cities
+    far = km > 1
+    long = (km > LONG_KM) & (half_way != places.city[origin]) & (half_way != places.city[dest])
     road = ((km / TRUCK_KMH + 1) * HOUR * rng.uniform(0.9, 1.25, n)).astype(np.int64)
     stop = _hours(rng, 1, 3, n)
     at[far, E["dep_a"]] = ready[far]
@@ -187,11 +196,12 @@ def _line_haul(places: Places, parcels: Rows, at: I64, rng: np.random.Generator)
     at[far, E["arr_b"]] = arrive[far]
     sorted_at = arrive + _hours(rng, 0.7, 1.5, n)
     tod = sorted_at % DAY
-    wave = np.where(tod < 4.5 * HOUR, 4.5 * HOUR, np.where(tod < 11.5 * HOUR, 11.5 * HOUR, 28.5 * HOUR)).astype(np.int64)
+    wave = np.where(tod < 4.5 * HOUR, 4.5 * HOUR, np.where(tod < 11.5 * HOUR, 11.5 * HOUR, 28.5 * HOUR)).astype(
+        np.int64
+    )
     at[:, E["dep_b"]] = sorted_at - tod + wave + (rng.random(n) * 40 * MINUTE).astype(np.int64)
     at[:, E["arr_dest"]] = at[:, E["dep_b"]] + _hours(rng, 0.7, 1.7, n)
-    hubs = 2 * places.n_outlets + (places.city[origin] + places.city[dest] + 1) % places.n_cities
-    return np.where(long, hubs, -1)
+    return np.where(long, 2 * places.n_outlets + half_way, -1)
 
 
 def _last_mile(settings: WorldSettings, parcels: Rows, at: I64, rng: np.random.Generator) -> None:

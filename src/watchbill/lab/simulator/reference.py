@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
-
-import csv
 
 import numpy as np
 
@@ -16,7 +15,19 @@ from watchbill.lab.simulator.places import CITIES, FAR, Places
 from watchbill.lab.simulator.rows import DAY
 from watchbill.lab.simulator.seeds import I64
 from watchbill.lab.simulator.settings import WorldSettings
-from watchbill.lab.simulator.staff import CLERK, COURIER, EMPLOYMENT, HOTLINE, HUB, OUTLET_PCS, ROBOT, ROLES, SERVICE, Staff, Terminals
+from watchbill.lab.simulator.staff import (
+    CLERK,
+    COURIER,
+    EMPLOYMENT,
+    HOTLINE,
+    HUB,
+    OUTLET_PCS,
+    ROBOT,
+    ROLES,
+    SERVICE,
+    Staff,
+    Terminals,
+)
 from watchbill.lab.simulator.write import Names
 
 SHIFTS_MAX: Final = 2_000_000
@@ -32,7 +43,9 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]])
         out.writerows(rows)
 
 
-def write_reference(folder: Path, settings: WorldSettings, start: date, places: Places, staff: Staff, terminals: Terminals, names: Names) -> None:
+def write_reference(
+    folder: Path, settings: WorldSettings, start: date, places: Places, staff: Staff, terminals: Terminals, names: Names
+) -> None:
     """Write accounts, outlets, devices, networks and shifts (canaries come from `write_canaries`)."""
     write_csv(
         folder / "accounts.csv",
@@ -108,7 +121,11 @@ def _shifts(settings: WorldSettings, start: date, staff: Staff, names: Names) ->
     for i, d in zip(*(axis.tolist() for axis in np.nonzero(working)), strict=True):
         low, high = hours.get(int(staff.role[i]), (8, 21))
         midnight = datetime.combine(start + timedelta(days=d), datetime.min.time(), SHANGHAI)
-        yield names.accounts[i], (midnight + timedelta(hours=low)).isoformat(), (midnight + timedelta(hours=high)).isoformat()
+        yield (
+            names.accounts[i],
+            (midnight + timedelta(hours=low)).isoformat(),
+            (midnight + timedelta(hours=high)).isoformat(),
+        )
 
 
 def canary_subject(settings: WorldSettings, outlet: I64, day: int, place: I64) -> I64:
@@ -116,14 +133,16 @@ def canary_subject(settings: WorldSettings, outlet: I64, day: int, place: I64) -
     return subject_of(1, outlet, 80_000 + ((day + settings.warm_days) * 211 + place) % 19_999)
 
 
-def write_canaries(path: Path, settings: WorldSettings, start: date, names: Names, made: list[tuple[int, I64, I64]]) -> None:
+def write_canaries(
+    path: Path, settings: WorldSettings, start: date, names: Names, made: list[tuple[int, I64, I64]]
+) -> None:
     """Canary waybills and customers; `made` holds (day, outlets, serials)."""
     rows: list[tuple[str, str, str, str]] = []
     for day, outlet, serial in made:
         when = _day(start, day)
         bills = names.waybills(waybill_of(outlet, day, serial, settings.warm_days)).to_pylist()
-        people = names.subjects(canary_subject(settings, outlet, day, serial // settings.rates.canary_every)).to_pylist()
+        people = names.subjects(
+            canary_subject(settings, outlet, day, serial // settings.rates.canary_every)
+        ).to_pylist()
         rows += [(b, "", when, "range") for b in bills] + [("", p, when, "range") for p in people]
     write_csv(path, ("waybill", "subject", "placed", "note"), rows)
-
-

@@ -24,13 +24,14 @@ NO_TIME: Final = -(2**62)
 ROW: Final = np.dtype(
     [
         ("time", "i8"), ("received", "i8"), ("waybill", "i8"), ("subs", "i8", (4,)), ("session", "i8"), ("ticket", "i8"),
-        ("until", "i8"), ("account", "i4"), ("device", "i4"), ("ip", "i4"), ("outlet", "i4"), ("next_outlet", "i4"),
+        ("until", "i8"), ("trace", "i8"), ("account", "i4"), ("device", "i4"), ("ip", "i4"), ("outlet", "i4"), ("next_outlet", "i4"),
         ("assignee", "i4"), ("results", "i4"), ("attack", "i2"), ("page", "i2"), ("kind", "i1"), ("app", "i1"),
         ("fieldset", "i1"), ("masked", "i1"), ("reason", "i1"), ("outcome", "i1"), ("status", "i1"), ("state", "i1"),
         ("type", "i1"), ("channel", "i1"), ("confuser", "i1"), ("first", "i1"),
     ]
 )  # fmt: skip
-"""-1 (0 for subs, masked, confuser and first) is absent. `first` marks an honest first look that may be a slip."""
+"""-1 (0 for subs, masked, confuser and first) is absent. `first` marks an honest first look that may be a slip; `trace` is
+the time of the work behind a look. Neither is written as a record."""
 
 PARCEL: Final = np.dtype(
     [("waybill", "i8"), ("sender", "i8"), ("recipient", "i8"), ("ordered", "i8"), ("done", "i8"), ("origin", "i4"),
@@ -87,8 +88,6 @@ def confuser(name: str) -> int:
 def app(name: str) -> int:
     """Code of an internal system."""
     return APPS.index(name)
-
-
 
 
 def _template() -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from watchbill.lab.simulator.parcels import EVENTS, STATUS_OF, E, Life
+from watchbill.lab.simulator.parcels import EVENTS, STATUS_OF, Life
 from watchbill.lab.simulator.places import Places
 from watchbill.lab.simulator.rows import ABSENT, HOUR, MINUTE, NO_TIME, Rows, kind, new_rows, pile, status
 from watchbill.lab.simulator.seeds import I64, choose, rng_for
@@ -28,7 +28,8 @@ def scan_rows(settings: WorldSettings, places: Places, staff: Staff, life: Life)
         outlet, onward = where[name][has], _onward(name, where, life)[has]
         received = _arrival(settings, places, time, outlet, rng)
         life.received[has, event] = received
-        account, assignee = _hands(places, staff, life, name, has, outlet, time)
+        life.down[has, event] = (time >= places.feed_from[outlet]) & (time < places.feed_to[outlet])
+        account, assignee = _hands(staff, life, name, has, outlet, time)
         chunks.append(
             new_rows(
                 len(has), time=time, received=received, kind=kind("scan"), waybill=life.parcels["waybill"][has],
@@ -72,9 +73,7 @@ def _onward(name: str, where: dict[str, I64], life: Life) -> I64:
     return where["arr_home"] if name == "dep_home" else np.full(len(far), ABSENT)
 
 
-def _hands(
-    places: Places, staff: Staff, life: Life, name: str, has: I64, outlet: I64, time: I64
-) -> tuple[I64, npt.NDArray[np.int64]]:
+def _hands(staff: Staff, life: Life, name: str, has: I64, outlet: I64, time: I64) -> tuple[I64, npt.NDArray[np.int64]]:
     """Who scanned, and who was given the work."""
     nobody = np.full(len(has), ABSENT)
     courier = life.parcels["courier"][has].astype(np.int64)
@@ -105,7 +104,9 @@ def _someone(staff: Staff, role: int, outlet: I64, time: I64) -> I64:
     count = staff.count[role][outlet]
     pick = choose(outlet * 100_003 + time // HOUR, 31, 2**31)
     account = staff.start[role][outlet] + pick % np.maximum(count, 1)
-    return np.where((count > 0) & staff.is_working(np.where(count > 0, account, 0), time // (24 * HOUR)), account, ABSENT)
+    return np.where(
+        (count > 0) & staff.is_working(np.where(count > 0, account, 0), time // (24 * HOUR)), account, ABSENT
+    )
 
 
 def _arrival(settings: WorldSettings, places: Places, time: I64, outlet: I64, rng: np.random.Generator) -> I64:

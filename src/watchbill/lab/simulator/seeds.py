@@ -20,7 +20,9 @@ def rng_for(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
 def mix(values: npt.NDArray[np.generic], salt: int) -> U64:
     """Splitmix64 of integers: a fixed scramble where a repeatable choice per key is wanted, not a draw."""
     with np.errstate(over="ignore"):
-        z = values.astype(np.int64).astype(np.uint64) + np.uint64((salt * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64)
+        z = values.astype(np.int64).astype(np.uint64) + np.uint64(
+            (salt * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64
+        )
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return z ^ (z >> np.uint64(31))

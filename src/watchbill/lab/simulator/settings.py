@@ -113,6 +113,7 @@ class Rates:
     legal_parcels: int = 40
     scam_complaint: float = 0.00005
     victim_complaint: float = 0.02
+    login_failure: float = 0.03
     canary_every: int = 200
 
 

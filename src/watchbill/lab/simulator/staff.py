@@ -57,21 +57,27 @@ class Staff:
         return out
 
     def pick(self, role: int, outlet: I64, day: I64, rng: np.random.Generator) -> I64:
-        """Somebody of the role at work at the outlet that day, or -1 where four draws found nobody."""
+        """Somebody of the role at work at the outlet that day, or -1 where twelve draws found nobody."""
         found = np.full(len(outlet), -1)
         start, count = self.start[role][outlet], self.count[role][outlet]
-        for _ in range(4):
-            need = (found < 0) & (count > 0)
-            guess = start + (rng.random(len(outlet)) * count).astype(np.int64)
-            ok = need.copy()
-            ok[need] = self.is_working(guess[need], day[need])
-            found = np.where(ok, guess, found)
+        need = np.flatnonzero(count > 0)
+        for _ in range(12):
+            guess = start[need] + (rng.random(len(need)) * count[need]).astype(np.int64)
+            ok = self.is_working(guess, day[need])
+            found[need[ok]] = guess[ok]
+            need = need[~ok]
         return found
 
     def helping(self, role: int, outlet: I64, day: I64) -> I64:
         """The account that helps out at the outlet that day (COURIER or SERVICE), or -1."""
         column = np.clip(day + self.warm_days, 0, self.working.shape[1] - 1)
-        return self.helper[role, outlet, column].astype(np.int64)
+        who: I64 = self.helper[role, outlet, column].astype(np.int64)
+        return who
+
+    def leave(self, account: int, day: int) -> None:
+        """End an account at the beginning of a day."""
+        self.left[account] = day
+        self.working[account, day + self.warm_days :] = False
 
     def handset(self, account: I64, time: I64) -> I64:
         """Index of a courier's handset: the second one from `handset_day` on."""
@@ -105,7 +111,9 @@ def _posts(settings: WorldSettings, places: Places) -> tuple[I64, I64, npt.NDArr
     couriers = np.maximum(2, wanted.round()).astype(np.int64)
     route_outlet = np.repeat(np.arange(n), couriers)
     sigma = rates.courier_parcels_sigma
-    rate = np.clip(rng.lognormal(np.log(rates.courier_parcels_median), sigma, len(route_outlet)), 40, rates.courier_parcels_max)
+    rate = np.clip(
+        rng.lognormal(np.log(rates.courier_parcels_median), sigma, len(route_outlet)), 40, rates.courier_parcels_max
+    )
     load = np.bincount(route_outlet, rate, n)
     hubs = np.arange(2 * n, 2 * n + places.n_cities)
     hub_load = np.bincount(places.city[:n], load, places.n_cities) * 2
@@ -118,7 +126,12 @@ def _posts(settings: WorldSettings, places: Places) -> tuple[I64, I64, npt.NDArr
     groups = [
         (route_outlet, COURIER),
         (np.repeat(np.arange(n), np.maximum(1, (load / rates.parcels_per_service).round().astype(int))), SERVICE),
-        (np.repeat(np.arange(n, 2 * n), np.maximum(1, (load * rates.held / rates.held_per_clerk).round().astype(int))), CLERK),
+        (
+            np.repeat(
+                np.arange(n, 2 * n), np.maximum(1, (load * rates.held / rates.held_per_clerk).round().astype(int))
+            ),
+            CLERK,
+        ),
         (np.repeat(hubs, np.maximum(2, (hub_load / rates.parcels_per_hub_worker).round().astype(int))), HUB),
         *((np.full(k, places.hq), role) for role, k in head.items()),
     ]
@@ -148,7 +161,7 @@ def _people(
     night = np.isin(role, (HUB, HOTLINE)) & (rng.random(n) < stress.night_shift)
     changes = (role == COURIER) & (rng.random(n) < stress.new_handset)
     late = (rng.random(n) < stress.roster_late) & (role != ROBOT)
-    small = count[COURIER][np.minimum(outlet, settings.outlets - 1)] <= 4  # noqa: PLR2004  a small outlet (est.)
+    small = count[COURIER][np.minimum(outlet, settings.outlets - 1)] <= 4
     shared = (role == SERVICE) & small & (rng.random(n) < stress.shared_number)
     return Staff(
         ids, role, outlet, start, count, hired, left, employment, night,
@@ -161,7 +174,8 @@ def _people(
 def _calendar(settings: WorldSettings, staff: Staff) -> None:
     day = np.arange(settings.width) - settings.warm_days
     account = np.arange(len(staff.ids))
-    off = (choose(account, 11, 7)[:, None] + day[None, :]) % 7 == 0
+    # Neighbours in the numbering, so colleagues of one role, have different days off.
+    off = ((account + choose(staff.outlet, 11, 7))[:, None] + day[None, :]) % 7 == 0
     alone = staff.count[staff.role, staff.outlet] <= 1
     off &= ~(alone | (staff.role == ROBOT))[:, None]
     staff.working = ~off & (day[None, :] >= staff.hired[:, None]) & (day[None, :] < staff.left[:, None])
@@ -178,7 +192,7 @@ def _covers(settings: WorldSettings, places: Places, staff: Staff) -> None:
                 continue
             last = min(day + int(rng.integers(0, 3)), settings.days - 1)
             ticket = bool(rng.random() >= settings.stress.cover_without_ticket)
-            role = COURIER if rng.random() < 0.5 else SERVICE  # noqa: PLR2004  even odds
+            role = COURIER if rng.random() < 0.5 else SERVICE
             helper = int(staff.pick(role, near[:1], np.array([day]), rng)[0])
             if helper >= 0:
                 staff.covers.append((helper, int(outlet), day, last, ticket))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,25 +16,23 @@ import pyarrow.parquet as pq
 from watchbill.core.errors import SettingsError
 from watchbill.lab.attacks.base import FIRST_DAY, Attack, AttackSpec, Plan, View, load_attacks
 from watchbill.lab.simulator.desk import complaint_rows, desk_rows, office_day
+from watchbill.lab.simulator.finish import LOOK_CODES, seat, slip
 from watchbill.lab.simulator.looks import field_looks
 from watchbill.lab.simulator.parcels import Life, canary_place, live, surge_factor
-from watchbill.lab.simulator.places import FAR, Places, build_places
+from watchbill.lab.simulator.places import Places, build_places
 from watchbill.lab.simulator.reference import SHANGHAI, write_canaries, write_csv, write_reference
-from watchbill.lab.simulator.rows import (
-    CONFUSERS, DAY, HOUR, MINUTE, PARCEL, Rows, confuser, fill_subjects, kind, new_rows, pile, status,
-)  # fmt: skip
+from watchbill.lab.simulator.rows import DAY, HOUR, PARCEL, Rows, confuser, pile
 from watchbill.lab.simulator.scans import scan_rows
 from watchbill.lab.simulator.seeds import I64, rng_for
 from watchbill.lab.simulator.settings import HonestStress, Rates, WorldSettings
-from watchbill.lab.simulator.staff import COURIER, ROBOT, SERVICE, Staff, Terminals, attach, build_staff, build_terminals, slip_chance
+from watchbill.lab.simulator.staff import Staff, Terminals, build_staff, build_terminals
 from watchbill.lab.simulator.truth import LOOK_SCHEMA, look_truth, write_accounts, write_attacks
 from watchbill.lab.simulator.write import Format, Names, Writer, uuids
-from watchbill.records.schema import KINDS, LOOKS
+from watchbill.records.schema import KINDS
 
 START: Final = date(2025, 3, 3)
 POOL_DAYS: Final = 6
 """Order days whose parcels can still be found by a search."""
-_LOOK_CODES: Final = [KINDS.index(k) for k in LOOKS]
 DEFAULT_ATTACKS: Final = ("blatant_lease", "list_decryption", "low_and_slow", "device_ring", "leaver_reuse")
 
 
@@ -103,8 +102,10 @@ def build_world(
     Raises:
         SettingsError: a figure or an attack makes no sense.
     """
-    if days < 1 or outlets < 3 or not 0 < scale <= 100 or outlets > 80_000 or days > 900:  # noqa: PLR2004  stated limits
-        raise SettingsError("days 1-900, outlets 3-80,000 and scale above 0", where="world", todo="choose other figures")
+    if days < 1 or outlets < 3 or not 0 < scale <= 100 or outlets > 80_000 or days > 900:
+        raise SettingsError(
+            "days 1-900, outlets 3-80,000 and scale above 0", where="world", todo="choose other figures"
+        )
     settings = WorldSettings(seed, days, outlets, scale, uuid_ids, honest_stress or HonestStress(), rates or Rates())
     world = _prepare(out, settings, start, format, attacks, extra_attacks)
     truth, table = out / "truth" / "looks.parquet", out / "reference" / "parcels.csv"
@@ -120,7 +121,12 @@ def build_world(
 
 
 def _prepare(
-    out: Path, settings: WorldSettings, start: date, form: Format, attacks: Sequence[AttackSpec] | None, extra: Path | None
+    out: Path,
+    settings: WorldSettings,
+    start: date,
+    form: Format,
+    attacks: Sequence[AttackSpec] | None,
+    extra: Path | None,
 ) -> _World:
     for part in ("records", "reference", "truth"):
         folder = out / part
@@ -166,7 +172,9 @@ def _plan(view: View, specs: Sequence[AttackSpec], kinds: Mapping[str, Attack]) 
         choose = attack.choose
         unknown = set(spec.params) - set(attack.defaults)
         if unknown or choose is None:
-            raise SettingsError("the attack does not know a figure given", where=spec.kind, todo=f"it has: {', '.join(attack.defaults)}")
+            raise SettingsError(
+                "the attack does not know a figure given", where=spec.kind, todo=f"it has: {', '.join(attack.defaults)}"
+            )
         accounts = choose(view, spec, first, last, taken, rng)
         taken.update(accounts)
         plans.append(Plan(spec, number, accounts, first, last, {**attack.defaults, **spec.params}))
@@ -187,17 +195,16 @@ def _grow(world: _World, day: int) -> Life:
     parcels = life.parcels[np.argsort(life.parcels["waybill"], kind="stable")]
     world.pool.append(parcels)
     world.report.parcels += len(parcels)
-    if day >= -1:
-        world.canaries.append(_place_canaries(world.settings, parcels, day))
+    world.canaries.append(_place_canaries(world.settings, parcels, day))
     return life
 
 
 def _still_there(world: _World, rows: Rows) -> Any:  # noqa: ANN401  a boolean mask
-    """Looks of people who have not begun or have left by then do not happen."""
+    """Looks of people who have not begun or have left by then do not happen, nor those whose work lies before the log."""
     account = rows["account"].astype(np.int64)
     day = rows["time"] // DAY
-    gone = (account >= 0) & (rows["outcome"] >= 0)
-    return ~gone | ((world.staff.hired[account] <= day) & (day < world.staff.left[account]))
+    look = rows["outcome"] >= 0
+    return ~look | (rows["trace"] >= 0) & ((world.staff.hired[account] <= day) & (day < world.staff.left[account]))
 
 
 def _put_by(world: _World, rows: Rows) -> None:
@@ -228,14 +235,9 @@ def _write_day(world: _World, day: int) -> Any:  # noqa: ANN401  pyarrow has no 
     known = pool[(pool["ordered"] < day * DAY)]
     _put_by(world, office_day(world.settings, world.places, world.staff, day, known))
     rows = pile(world.later.pop(day, []))
-    _slips(world, rows, day, known)
-    honest = np.isin(rows["kind"], _LOOK_CODES) & (rows["session"] < 0)
-    mine = rows[honest]
-    attach(mine, world.staff, world.places, world.terminals)
-    _label_people(world, mine)
-    rows[honest] = mine
-    _scanners(world, rows)
-    rows = pile([rows, _logins(mine), *_attack(world, day, known)])
+    slip(world.settings, world.staff, rows, day, known)
+    logins = seat(world.settings, world.places, world.staff, world.terminals, rows, day)
+    rows = pile([rows, logins, *_attack(world, day, known)])
     arrival = np.where(rows["received"] >= 0, rows["received"], rows["time"])
     rows = rows[np.argsort(arrival, kind="stable")]
     ids = (day + 1) * 10**9 + np.arange(len(rows))
@@ -248,67 +250,10 @@ def _account_for(world: _World, rows: Rows, ids: I64) -> Any:  # noqa: ANN401  p
     counts = np.bincount(rows["kind"], minlength=len(KINDS))
     for name, n in zip(KINDS, counts.tolist(), strict=True):
         world.report.records[name] = world.report.records.get(name, 0) + n
-    look = np.isin(rows["kind"], _LOOK_CODES)
+    look = np.isin(rows["kind"], LOOK_CODES)
     world.report.looks += int(look.sum())
     world.report.wrongful += int((rows["attack"][look] >= 0).sum())
     return look_truth(rows[look], ids[look], list(world.names.accounts), [p.id for p in world.plans])
-
-
-def _slips(world: _World, rows: Rows, day: int, known: Rows) -> None:
-    """Turn a few honest first looks into ones without a visible reason: another parcel than the work was for."""
-    if not len(known):
-        return
-    rng = rng_for(world.settings.seed, "slips", day)
-    chance = slip_chance(world.settings, world.staff, day)
-    first = np.flatnonzero(rows["first"] > 0)
-    slip = first[rng.random(len(first)) < chance[rows["account"][first]]]
-    wrong = known[rng.integers(0, len(known), len(slip))]
-    part = rows[slip]
-    part["waybill"], part["ticket"], part["reason"] = wrong["waybill"], -1, -1
-    fill_subjects(part, wrong)
-    desk = np.isin(world.staff.role[part["account"]], (SERVICE, 4, 5))
-    part["confuser"] = np.where(desk, confuser("forgot_ticket"), confuser("misread"))
-    rows[slip] = part
-
-
-def _label_people(world: _World, looks: Rows) -> None:
-    """Where nothing is to be said of the look itself, say what applies to the person."""
-    staff, account, time = world.staff, looks["account"].astype(np.int64), looks["time"]
-    code = np.zeros(len(looks), np.int8)
-    for name, holds in (
-        ("temp", staff.employment[account] == 2),
-        ("shared_number", staff.shared[account]),
-        ("night_shift", staff.night[account] & (time % DAY < 6 * HOUR)),
-        ("new_handset", (staff.role[account] == COURIER) & (time >= staff.handset_day[account] * DAY)),
-        ("new_hire", staff.hired[account] >= 0),
-        ("merger", time >= world.places.merge_time[staff.outlet[account]]),
-        ("roster_gap", ~staff.rostered[account] | (staff.roster_from[account] > time // DAY)),
-    ):
-        code[holds] = confuser(name)
-    looks["confuser"] = np.where(looks["confuser"] == 0, code, looks["confuser"])
-
-
-def _scanners(world: _World, rows: Rows) -> None:
-    """A courier's scans carry his handset."""
-    scan = (rows["kind"] == kind("scan")) & (rows["account"] >= 0)
-    scan &= np.isin(rows["status"], [status(s) for s in ("picked_up", "out_for_delivery", "delivered", "held_at_station")])
-    account = np.where(scan, rows["account"], 0).astype(np.int64)
-    scan &= world.staff.role[account] == COURIER
-    rows["device"][scan] = world.staff.handset(account[scan], rows["time"][scan])
-
-
-def _logins(looks: Rows) -> Rows:
-    """A login some minutes before the first look of every session."""
-    order = np.lexsort((looks["time"], looks["session"]))
-    looks = looks[order]
-    first = looks[np.flatnonzero(np.diff(looks["session"], prepend=-1))]
-    before = 20_000 + (first["session"] % 7) * MINUTE // 2
-    # A session that begins at midnight logs in at midnight: the day's file holds the day.
-    time = np.maximum(first["time"] - before, first["time"] // DAY * DAY)
-    return new_rows(
-        len(first), kind=kind("login"), time=time, account=first["account"], session=first["session"], device=first["device"],
-        ip=first["ip"], app=first["app"], outcome=0,
-    )  # fmt: skip
 
 
 def _attack(world: _World, day: int, known: Rows) -> Iterator[Rows]:
@@ -322,7 +267,7 @@ def _attack(world: _World, day: int, known: Rows) -> Iterator[Rows]:
         rows = world.kinds[plan.spec.kind].generate(view, plan, rng)
         rows = rows[rows["time"] // DAY == day]
         rows["attack"] = plan.number
-        looks = rows[np.isin(rows["kind"], _LOOK_CODES)]
+        looks = rows[np.isin(rows["kind"], LOOK_CODES)]
         _victims(world, looks, rng)
         world.stolen.append(_summary(world, plan, looks))
         yield rows
@@ -332,7 +277,9 @@ def _victims(world: _World, looks: Rows, rng: np.random.Generator) -> None:
     called = looks[(looks["subs"][:, 0] > 0) & (rng.random(len(looks)) < world.settings.rates.victim_complaint)]
     parcels = np.zeros(len(called), PARCEL)
     parcels["waybill"], parcels["recipient"] = called["waybill"], called["subs"][:, 0]
-    time = (called["time"] // DAY + rng.integers(1, 5, len(called))) * DAY + (rng.uniform(9, 20, len(called)) * HOUR).astype(np.int64)
+    time = (called["time"] // DAY + rng.integers(1, 5, len(called))) * DAY + (
+        rng.uniform(9, 20, len(called)) * HOUR
+    ).astype(np.int64)
     _put_by(world, complaint_rows(parcels, time, rng))
 
 
@@ -385,8 +332,4 @@ def _write_parcels(path: Path, world: _World, life: Life, *, fresh: bool) -> Non
         write_csv(path, head, rows)
         return
     with path.open("a", newline="", encoding="utf-8") as file:
-        import csv  # noqa: PLC0415
-
         csv.writer(file, lineterminator="\n").writerows(rows)
-
-

@@ -61,12 +61,12 @@ def _prefixed(prefix: str, numbers: npt.NDArray[np.generic], suffix: str = "") -
     return pc.binary_join_element_wise(prefix, pc.cast(pa.array(numbers), pa.string()), suffix, "")
 
 
-def _pool(words: Sequence[str], codes: npt.NDArray[np.generic], before: str = "", after: str = "") -> pa.StringArray:
+def _pool(words: Sequence[str], codes: npt.NDArray[np.int_], before: str = "", after: str = "") -> pa.StringArray:
     """`before` + word + `after` per code, null where the code is negative."""
     return pa.array([f"{before}{w}{after}" for w in words], pa.string()).take(pa.array(codes, mask=codes < 0))
 
 
-def _spread(n: int, where: Bools, build: Callable[[Rows], pa.Array], rows: Rows) -> pa.Array:
+def _spread(where: Bools, build: Callable[[Rows], pa.Array], rows: Rows) -> pa.Array:
     """`build` for the rows of the mask only, null elsewhere."""
     if not where.any():
         return None
@@ -120,7 +120,7 @@ class Writer:
                 out.write_table(table, max_chunksize=CHUNK)
         return path
 
-    def _word(self, name: str, codes: npt.NDArray[np.generic]) -> pa.StringArray | None:
+    def _word(self, name: str, codes: npt.NDArray[np.int_]) -> pa.StringArray | None:
         """`"name":"word",` per row; the quoted words are made once, not once a row."""
         if (codes < 0).all():
             return None
@@ -130,37 +130,38 @@ class Writer:
             self._json[key] = pa.array([f'"{name}":"{w}",' for w in words], pa.string())
         return self._json[key].take(pa.array(codes, mask=codes < 0))
 
-    def _number(self, name: str, values: I64, where: Bools, rows: Rows) -> pa.StringArray | None:
-        return _spread(len(rows), where, lambda part: _prefixed(f'"{name}":', part[name] + values, ","), rows)
+    def _number(self, name: str, plus: int, rows: Rows) -> pa.StringArray | None:
+        def build(part: Rows) -> pa.StringArray:
+            return _prefixed(f'"{name}":', part[name].astype(np.int64) + plus, ",")
+
+        return _spread(rows[name] >= 0, build, rows)
 
     def _text(self, name: str, make: Callable[[I64], pa.StringArray], rows: Rows) -> pa.StringArray | None:
         def build(part: Rows) -> pa.StringArray:
             return pc.binary_join_element_wise(f'"{name}":"', make(part[name]), '",', "")
 
-        return _spread(len(rows), rows[name] > 0, build, rows)
+        return _spread(rows[name] > 0, build, rows)
 
     def _lines(self, rows: Rows, ids: I64) -> memoryview:
         """The chunk as bytes, one JSON object a line."""
-        base = np.int64(self.names.base)
-        time = pc.binary_join_element_wise(
-            '{"id":"e', pc.cast(pa.array(ids), pa.string()), '","time":', pc.cast(pa.array(rows["time"] + base), pa.string()), ",", ""
-        )
+        base = self.names.base
+        digits, time = (pc.cast(pa.array(v), pa.string()) for v in (ids, rows["time"] + base))
         looks = rows["outcome"] >= 0
         parts = [
-            time,
-            self._number("received", base, rows["received"] >= 0, rows),
+            pc.binary_join_element_wise('{"id":"e', digits, '","time":', time, ",", ""),
+            self._number("received", base, rows),
             *(self._word(n, rows[n]) for n in ("account", "device", "ip", "app", "outlet", "next_outlet", "assignee")),
             self._text("session", lambda v: _prefixed("s", v), rows),
             self._text("waybill", self.names.waybills, rows),
             self._text("ticket", lambda v: _prefixed("T", v), rows),
-            _spread(len(rows), rows["subs"][:, 0] > 0, self._subjects_json, rows),
-            _spread(len(rows), looks & (rows["fieldset"] >= 0), lambda p: _pool(_FIELD_JSON, p["fieldset"]), rows),
-            _spread(len(rows), looks & _TWO_SIDED[rows["fieldset"]] & (rows["subs"][:, 1] > 0), self._shown_json, rows),
-            _spread(len(rows), rows["masked"] > 0, lambda p: pa.array(['"masked":true,'] * len(p)), rows),
+            _spread(rows["subs"][:, 0] > 0, self._subjects_json, rows),
+            _spread(looks & (rows["fieldset"] >= 0), lambda p: _pool(_FIELD_JSON, p["fieldset"]), rows),
+            _spread(looks & _TWO_SIDED[rows["fieldset"]] & (rows["subs"][:, 1] > 0), self._shown_json, rows),
+            _spread(rows["masked"] > 0, lambda p: pa.array(['"masked":true,'] * len(p)), rows),
             *(self._word(n, rows[n]) for n in ("reason", "outcome", "status", "state", "type", "channel")),
-            self._number("until", base, rows["until"] >= 0, rows),
-            self._number("results", np.int64(0), rows["results"] >= 0, rows),
-            self._number("page", np.int64(0), rows["page"] >= 0, rows),
+            self._number("until", base, rows),
+            self._number("results", 0, rows),
+            self._number("page", 0, rows),
             pa.array([f'"kind":"{k}"}}\n' for k in KINDS]).take(pa.array(rows["kind"])),
         ]
         found = [p for p in parts if p is not None]
@@ -170,7 +171,7 @@ class Writer:
         parts: list[pa.Array | str] = ['"subjects":["', self.names.subjects(rows["subs"][:, 0]), '"']
         for k in range(1, rows["subs"].shape[1]):
             column = rows["subs"][:, k]
-            part = _spread(len(rows), column > 0, lambda p, k=k: self._more(p["subs"][:, k]), rows)  # type: ignore[misc]
+            part = _spread(column > 0, lambda p, k=k: self._more(p["subs"][:, k]), rows)  # type: ignore[misc]
             if part is not None:
                 parts.append(part)
         return pc.binary_join_element_wise(*parts, "],", "", null_handling="skip")
@@ -186,21 +187,29 @@ class Writer:
 
     def table(self, rows: Rows, ids: I64) -> pa.Table:
         """The rows as a table of the contract's columns (what a sender sends), times as epoch milliseconds."""
-        names, base, n = self.names, np.int64(self.names.base), len(rows)
+        names, base, n = self.names, self.names.base, len(rows)
         columns: dict[str, pa.Array] = {"id": _prefixed("e", ids), "time": pa.array(rows["time"] + base)}
         for name in ("received", "until"):
             columns[name] = pa.array(rows[name] + base, mask=rows[name] < 0)
         for name, (words, _) in self._pools.items():
             columns[name] = _pool(words, rows[name])
-        texts = {"waybill": names.waybills, "session": lambda v: _prefixed("s", v), "ticket": lambda v: _prefixed("T", v)}
+        texts = {
+            "waybill": names.waybills,
+            "session": lambda v: _prefixed("s", v),
+            "ticket": lambda v: _prefixed("T", v),
+        }
         for name, make in texts.items():
-            columns[name] = _spread(n, rows[name] > 0, lambda p, name=name, make=make: make(p[name]), rows)  # type: ignore[misc]
+            columns[name] = _spread(rows[name] > 0, lambda p, name=name, make=make: make(p[name]), rows)  # type: ignore[misc]
         for name in ("results", "page"):
             columns[name] = pa.array(rows[name].astype(np.int64), mask=rows[name] < 0)
-        columns["masked"] = pa.array(rows["masked"] > 0, mask=(rows["outcome"] < 0) | (rows["kind"] == KINDS.index("login")))
+        columns["masked"] = pa.array(
+            rows["masked"] > 0, mask=(rows["outcome"] < 0) | (rows["kind"] == KINDS.index("login"))
+        )
         columns["subjects"] = self._subject_lists(rows)
         sets = [[*r, *s] for r, s in FIELDSETS]
-        columns["fields"] = pa.array(sets, pa.list_(pa.string())).take(pa.array(rows["fieldset"], mask=rows["fieldset"] < 0))
+        columns["fields"] = pa.array(sets, pa.list_(pa.string())).take(
+            pa.array(rows["fieldset"], mask=rows["fieldset"] < 0)
+        )
         columns["shown"] = self._shown_lists(rows)
         send = [f for f in SCHEMA if f.name not in ASSIGNED_BY_US]
         filled = [columns.get(f.name) for f in send]
@@ -224,7 +233,7 @@ class Writer:
             pairs = pa.StructArray.from_arrays([subjects, sides.take(pa.array(codes))], names=["subject", "fields"])
             return pa.ListArray.from_arrays(pa.array(np.arange(0, 2 * len(part) + 2, 2, dtype=np.int32)), pairs)
 
-        return _spread(len(rows), two, build, rows)
+        return _spread(two, build, rows)
 
 
 def _bytes(lines: pa.StringArray) -> memoryview:
