@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
+import pyarrow as pa
 
 from watchbill.records.limits import RAW_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 TODO = "Correct the source or its mapping, then run `watchbill quarantine retry`"
@@ -93,6 +93,50 @@ class Batch:
             derived=None if self.derived is None else self.derived[rows],
             origin=None if self.origin is None else self.origin.take(rows),
         )
+
+
+@dataclass(frozen=True)
+class _Origins:
+    """Origins laid end to end: `ends` int64[parts] are the row counts added up; `rows` picks among them."""
+
+    parts: list[Origin]
+    ends: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    def _at(self, row: int) -> tuple[Origin, int]:
+        whole = int(self.rows[row])
+        part = int(np.searchsorted(self.ends, whole, side="right"))
+        return self.parts[part], whole - (int(self.ends[part - 1]) if part else 0)
+
+    def position(self, row: int) -> str:
+        origin, inner = self._at(row)
+        return origin.position(inner)
+
+    def raw(self, row: int) -> bytes | str:
+        origin, inner = self._at(row)
+        return origin.raw(inner)
+
+    def take(self, rows: NDArray[np.int64]) -> _Origins:
+        return _Origins(self.parts, self.ends, self.rows[rows])
+
+
+def merge(batches: Sequence[Batch]) -> Batch:
+    """Batches of one source as one, in order; the position is the last one's. At least one is given."""
+    if len(batches) == 1:
+        return batches[0]
+    last = batches[-1]
+    counts = np.array([batch.table.num_rows for batch in batches], dtype=np.int64)
+    origins = [batch.origin for batch in batches if batch.origin is not None]
+    deriveds = [batch.derived for batch in batches if batch.derived is not None]
+    whole = len(origins) == len(deriveds) == len(batches)
+    return Batch(
+        table=pa.concat_tables([batch.table for batch in batches]).combine_chunks(),
+        source=last.source,
+        position=last.position,
+        quarantined=[entry for batch in batches for entry in batch.quarantined],
+        derived=np.concatenate(deriveds) if whole else None,
+        origin=_Origins(origins, np.cumsum(counts), np.arange(counts.sum())) if whole else None,
+    )
 
 
 def refuse_row(batch: Batch, row: int, reason: str, todo: str = TODO) -> Quarantined:

@@ -1,6 +1,6 @@
 """The exact path for one NDJSON line: reads it strictly and either gives the record's fields or says what is wrong.
 
-It is the meaning of the format; the kernels of `jsonscan` only answer sooner for lines without anything odd.
+It is the meaning of the format; the kernels of `kernel_jsonscan` only answer sooner for lines without anything odd.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from watchbill.records.jsonscan import INTS, LISTS, TEXTS
-from watchbill.records.jsontext import NO_TIME, rfc3339
+from watchbill.records.kernel_jsonscan import INTS, LISTS, TEXTS
+from watchbill.records.kernel_jsontext import NO_TIME, rfc3339
 from watchbill.records.limits import NESTING_MAX, UNKNOWN_FIELDS_MAX
 
 _SPACE: Final = re.compile(r"[ \t\r]*")
@@ -69,6 +69,18 @@ def read_line(line: bytes, line_bytes_max: int) -> dict[str, object] | None:
         raise Refused(f"not valid JSON at character {error.pos}: {error.msg}") from None
     except UnicodeEncodeError:
         raise Refused("half of a surrogate pair in a string") from None
+
+
+def strict_json(text: str) -> object:
+    """The JSON value that fills `text`, numbers kept as written. Raises Refused."""
+    try:
+        value, end = _DECODER.raw_decode(text.strip())
+        _check_depth(value)
+    except (ValueError, RecursionError) as error:
+        raise error if isinstance(error, Refused) else Refused("not valid JSON") from None
+    if end != len(text.strip()):
+        raise Refused("something follows the JSON value")
+    return value
 
 
 def _space(text: str, at: int) -> int:
@@ -166,14 +178,16 @@ def _time(key: str, value: object) -> int:
     return _whole(key, value)
 
 
-def _texts(key: str, value: object) -> list[str] | None:
+def text_items(key: str, value: object) -> list[str] | None:
+    """A list of texts without its nulls and empty texts; None when nothing is left. Raises Refused."""
     if not isinstance(value, list):
         raise Refused(f"{key} must be a list of strings, not {_type_name(value)}")
     items = [_text(f"an item of {key}", item) for item in value if item is not None]
     return [item for item in items if item is not None] or None
 
 
-def _shown(key: str, value: object) -> list[dict[str, object]] | None:
+def shown_items(key: str, value: object) -> list[dict[str, object]] | None:
+    """The contract's `shown`: subjects with what was shown of each; None when empty. Raises Refused."""
     if not isinstance(value, list):
         raise Refused(f"{key} must be a list of {{subject, fields}}, not {_type_name(value)}")
     items: list[dict[str, object]] = []
@@ -183,7 +197,7 @@ def _shown(key: str, value: object) -> list[dict[str, object]] | None:
         subject, fields = item.get("subject"), item.get("fields")
         if not isinstance(subject, str) or isinstance(subject, _Number) or not subject:
             raise Refused(f"an item of {key} has no subject")
-        items.append({"subject": subject, "fields": None if fields is None else _texts("fields", fields) or []})
+        items.append({"subject": subject, "fields": None if fields is None else text_items("fields", fields) or []})
     return items or None
 
 
@@ -202,8 +216,8 @@ def _type_name(value: object) -> str:
 
 _READERS: Final = {
     **dict.fromkeys(TEXTS, _text),
-    **dict.fromkeys(LISTS, _texts),
+    **dict.fromkeys(LISTS, text_items),
     **{name: _time if name in _TIMES else _whole for name in INTS},
-    "shown": _shown,
+    "shown": shown_items,
     "masked": _flag,
 }

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from watchbill.records import jsonscan as scan
+from watchbill.records import kernel_jsonscan as scan
 from watchbill.records.batch import TODO, Batch, Origin, Quarantined, cut_raw
 from watchbill.records.jsonrow import Refused, read_line
-from watchbill.records.jsontext import NO_TIME
+from watchbill.records.kernel_jsontext import NO_TIME
 from watchbill.records.limits import DEFAULT_LIMITS, RecordLimits
 from watchbill.records.schema import SCHEMA
 from watchbill.records.validate import check
@@ -90,7 +90,7 @@ def parse_ndjson(
     buf = np.frombuffer(chunk, dtype=np.uint8)
     found = _scan(buf, chunk, first_line, limits)
     columns = _columns(buf, found)
-    odd = found.odd | _not_utf8(chunk, found.lines)
+    odd = found.odd | not_utf8(chunk, found.lines)
     columns["shown"], shown_odd = _read_shown(columns["shown"], odd)
     odd |= shown_odd
     origin = LineOrigin(identity, found.lines[:, 2], found.lines[:, :2], chunk)
@@ -126,14 +126,22 @@ def complete(
     return pa.Table.from_arrays(arrays, schema=bare), derived
 
 
-def validated(parsed: Parsed, source: str, limits: RecordLimits) -> Parsed:
-    """Refuse what breaks the contract's rules, and give the rest the schema whose required columns are not null."""
-    reasons = check(parsed.table, limits)
+def validated(
+    parsed: Parsed, source: str, limits: RecordLimits, already: dict[int, str] | None = None
+) -> Parsed:
+    """Refuse what breaks the contract's rules, and give the rest the schema whose required columns are not null.
+
+    Args:
+        parsed: records in the columns of `SCHEMA`; changed.
+        source: the source's name.
+        limits: limits on times, texts and lists.
+        already: rows that are refused anyhow, with the reason.
+    """
+    reasons = {**check(parsed.table, limits), **(already or {})}
     if reasons:
         batch = parsed.batch(source, {}).refuse(reasons)
         parsed.table, parsed.quarantined = batch.table, batch.quarantined
-        assert batch.origin is not None and batch.derived is not None
-        parsed.origin, parsed.derived = batch.origin, batch.derived
+        parsed.origin, parsed.derived = batch.origin or parsed.origin, batch.derived if batch.derived is not None else parsed.derived
     parsed.table = pa.Table.from_arrays([_one_chunk(c) for c in parsed.table.columns], schema=SCHEMA)
     return parsed
 
@@ -258,7 +266,7 @@ def _has_empty(shown: pa.Array) -> bool:
     return any(len(part) and pc.min(part).as_py() == 0 for part in lengths)
 
 
-def _not_utf8(chunk: bytes, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+def not_utf8(chunk: bytes, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Lines whose bytes are no UTF-8: one look at the whole, then halves of what fails."""
     bad = np.zeros(lines.shape[0], dtype=np.bool_)
     view = memoryview(chunk)
