@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
@@ -93,6 +93,30 @@ class Batch:
             derived=None if self.derived is None else self.derived[rows],
             origin=None if self.origin is None else self.origin.take(rows),
         )
+
+
+@dataclass(frozen=True)
+class _Named:
+    """An origin whose positions begin with a name that people know, as `access.log@2f9da4e8e5b8bd82:15`."""
+
+    name: str
+    origin: Origin
+
+    def position(self, row: int) -> str:
+        return f"{self.name}@{self.origin.position(row)}"
+
+    def raw(self, row: int) -> bytes | str:
+        return self.origin.raw(row)
+
+    def take(self, rows: NDArray[np.int64]) -> _Named:
+        return _Named(self.name, self.origin.take(rows))
+
+
+def named(batch: Batch, name: str) -> Batch:
+    """The batch with `name@` before each position (made ids keep the bare identity, which survives a new name)."""
+    batch.origin = None if batch.origin is None else _Named(name, batch.origin)
+    batch.quarantined = [replace(entry, position=f"{name}@{entry.position}") for entry in batch.quarantined]
+    return batch
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ class _Joined:
         self._head, self._rest = head, rest
         self.closed = False
 
+    def close(self) -> None:
+        self.closed = True
+
     def read(self, size: int = -1, /) -> bytes:
         if self._head:
             size = len(self._head) if size < 0 else size

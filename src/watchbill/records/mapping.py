@@ -230,7 +230,7 @@ def _tie(node: dict[str, Any], alias: str, where: str) -> None:
     if not plain:
         todo = "Select from input without UNION, GROUP BY, DISTINCT, ORDER BY or LIMIT"
         raise SettingsError("it must be one plain SELECT over input", where=where, todo=todo)
-    ctes = {entry["key"]: entry["value"]["query"]["node"] for entry in node.get("cte_map", {}).get("map", [])}
+    ctes = {entry["key"]: entry["value"]["query_node"] for entry in node.get("cte_map", {}).get("map", [])}
     names = _tie_table(node["from_table"], ctes, alias, where)
     reference = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": alias, "query_location": 0}
     node["select_list"].append({**reference, "column_names": names})
@@ -266,6 +266,9 @@ def _refuse_reach(node: object, where: str) -> None:
             todo += item.values()
             if item.get("type") == "TABLE_FUNCTION":
                 raise SettingsError("it calls a table function", where=where, todo="Read from input only")
+            if item.get("class") == "WINDOW":
+                todo_text = "Leave windows out: rows come in batches of any size"
+                raise SettingsError("it looks at other rows than its own", where=where, todo=todo_text)
             if item.get("type") == "BASE_TABLE":
                 tables.append(item)
             if "cte_map" in item:
