@@ -185,6 +185,7 @@ class Journal:
         if self._fd >= 0:
             os.fdatasync(self._fd)
             self._retired.append(self._fd)
+            self._fd = -1
         self._fd = os.open(
             files.journal_path(self.home, at.height), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o640
         )
