@@ -151,25 +151,26 @@ def pick_accounts(
     view: View, spec: AttackSpec, span: tuple[int, int], taken: set[int], rng: np.random.Generator, *, n: int = 1,
     role: int = COURIER,
 ) -> tuple[int, ...]:  # fmt: skip
-    """`n` accounts of a role from different outlets that work on the first day and stay; those named in the spec win."""
+    """`n` accounts of a role that stay over the span, of different outlets while there are such; the spec's names win.
+
+    In a small world fewer than `n` may be found.
+
+    Raises:
+        SettingsError: there is nobody, or an account named does not exist.
+    """
     if spec.accounts:
         return tuple(view.staff.ids.index(a) if a in view.staff.ids else _no_account(spec) for a in spec.accounts)
-    staff, (first, last) = view.staff, span
-    able = (
-        (staff.role == role)
-        & (staff.hired < 0)
-        & (staff.left > last)
-        & ~np.isin(np.arange(len(staff.ids)), list(taken))
-    )
-    able &= staff.is_working(np.arange(len(staff.ids)), np.full(len(staff.ids), first))
-    able &= view.places.merge_time[staff.outlet] >= FAR
-    found: list[int] = []
-    for i in rng.permutation(np.flatnonzero(able)).tolist():
-        if all(staff.outlet[i] != staff.outlet[j] for j in found):
-            found.append(i)
-        if len(found) == n:
-            return tuple(found)
-    raise SettingsError(f"too few {ROLES[role]} accounts for the attack", where=spec.kind, todo="use more outlets")
+    staff, everybody = view.staff, np.arange(len(view.staff.ids))
+    able = (staff.role == role) & (staff.hired < 0) & (staff.left > span[1]) & ~np.isin(everybody, list(taken))
+    best = able & staff.is_working(everybody, np.full(len(everybody), span[0]))
+    best &= view.places.merge_time[staff.outlet] >= FAR
+    order = [*rng.permutation(np.flatnonzero(best)).tolist(), *rng.permutation(np.flatnonzero(able & ~best)).tolist()]
+    _, leading = np.unique(staff.outlet[order], return_index=True)
+    first = [order[k] for k in sorted(leading.tolist())]
+    found = (first + [i for i in order if i not in first])[:n]
+    if not found:
+        raise SettingsError(f"no {ROLES[role]} account is free for the attack", where=spec.kind, todo="use more outlets")
+    return tuple(found)
 
 
 def _no_account(spec: AttackSpec) -> int:
