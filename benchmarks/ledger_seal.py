@@ -86,7 +86,9 @@ def main() -> None:
             start = time.process_time()
             for at in range(0, count, FRAME_ROWS):
                 part = table.slice(at, FRAME_ROWS)
-                journal.append(Frame(part.num_rows, int(part["arrival"][-1].as_py()), timed("journal: pack", pack)(part)))
+                journal.append(
+                    Frame(part.num_rows, int(part["arrival"][-1].as_py()), timed("journal: pack", pack)(part))
+                )
                 timed("journal: commit", journal.commit)()
             spent["journal: all"] = time.process_time() - start
         journal_bytes = sum(path.stat().st_size for path in (home / "journal").iterdir())

@@ -30,7 +30,9 @@ def _row(rng: random.Random, arrival: int) -> dict[str, Any]:
         "waybill": f"SF{rng.randrange(40):04d}" if rng.random() < 0.8 else f"{rng.getrandbits(128):032x}",
         "subjects": None if kind == "scan" else [f"c{rng.randrange(30)}" for _ in range(rng.randrange(4))],
         "fields": None if kind == "scan" else ["recipient.name"],
-        "shown": [{"subject": "c1", "fields": ["a", "b"]}, {"subject": None, "fields": []}] if rng.random() < 0.1 else None,
+        "shown": [{"subject": "c1", "fields": ["a", "b"]}, {"subject": None, "fields": []}]
+        if rng.random() < 0.1
+        else None,
         "masked": rng.random() < 0.3,
         "reason": rng.choice([None, "", '查件 "x"', "a\nb\x01\x7f\\"]),
         "extra": rng.choice([None, '{"k":"v"}']),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ DOC = Path(__file__).parents[2] / "docs" / "ledger-format.md"
 TEXT = st.one_of(st.text(max_size=12), st.sampled_from(['"\\', "\x00\x1f\x7f", "\b\t\n\f\r", "a" * 33, "快递员", "😀"]))
 TEXTS = st.lists(st.one_of(TEXT, st.none()), max_size=3)
 SHOWN = st.lists(
-    st.one_of(st.none(), st.fixed_dictionaries({"subject": st.one_of(TEXT, st.none()), "fields": st.one_of(TEXTS, st.none())})),
+    st.one_of(
+        st.none(), st.fixed_dictionaries({"subject": st.one_of(TEXT, st.none()), "fields": st.one_of(TEXTS, st.none())})
+    ),
     max_size=3,
 )
 BY_TYPE = {pa.string(): TEXT, pa.int64(): st.integers(-(2**63), 2**63 - 1), pa.bool_(): st.booleans()}
@@ -48,7 +51,7 @@ def reference(row: dict[str, Any]) -> bytes:
 
 def rows_of(data: Any, offsets: Any) -> list[bytes]:
     whole = data.tobytes()
-    return [whole[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [whole[start:end] for start, end in pairwise(offsets)]
 
 
 @settings(max_examples=150, deadline=None)
@@ -70,9 +73,7 @@ def test_made_records(make: Any) -> None:
     dictionary = table.set_column(6, "account", table["account"].dictionary_encode())
     assert rows_of(*canonical(dictionary, 5)) == expected
     head = np.arange(2000 * 3, dtype=np.uint8).reshape(2000, 3)
-    assert rows_of(*canonical(table, 5, head=head)) == [
-        head[at].tobytes() + text for at, text in enumerate(expected)
-    ]
+    assert rows_of(*canonical(table, 5, head=head)) == [head[at].tobytes() + text for at, text in enumerate(expected)]
 
 
 def test_nothing_gives_nothing() -> None:
@@ -86,7 +87,7 @@ def test_a_type_without_a_form_is_named() -> None:
 
 
 def test_vectors_of_the_document() -> None:
-    pairs = re.findall(r"<!-- canonical: (.*?) -->\n```json\n(.*?)\n```", DOC.read_text(), re.S)
+    pairs = re.findall(r"<!-- canonical: (.*?) -->\n```json\n(.*?)\n```", DOC.read_text(), re.DOTALL)
     assert len(pairs) >= 3
     for given_row, text in pairs:
         row = json.loads(given_row)

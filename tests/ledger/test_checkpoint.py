@@ -32,7 +32,9 @@ def test_a_changed_letter_is_refused() -> None:
             checkpoint.verify(changed, VERIFIER)
 
 
-@pytest.mark.parametrize("note", [b"", b"\n\n", b"a\n1\n\n", b"\xff", b"a\n01\n" + b"A" * 44 + b"\n\n\n", b"x" * 70_000])
+@pytest.mark.parametrize(
+    "note", [b"", b"\n\n", b"a\n1\n\n", b"\xff", b"a\n01\n" + b"A" * 44 + b"\n\n\n", b"x" * 70_000]
+)
 def test_nonsense_is_refused(note: bytes) -> None:
     with pytest.raises(LedgerError):
         checkpoint.verify(note, VERIFIER)
@@ -51,7 +53,7 @@ def test_names_without_spaces() -> None:
 
 def test_vector_of_the_document() -> None:
     text = DOC.read_text()
-    verifier = re.search(r"verifier key:\n\n```\n(.*?)\n```", text, re.S).group(1)  # type: ignore[union-attr]
-    note = re.search(r"its checkpoint:\n\n```\n(.*?)```", text, re.S).group(1)  # type: ignore[union-attr]
+    verifier = re.search(r"verifier key:\n\n```\n(.*?)\n```", text, re.DOTALL).group(1)  # type: ignore[union-attr]
+    note = re.search(r"its checkpoint:\n\n```\n(.*?)```", text, re.DOTALL).group(1)  # type: ignore[union-attr]
     assert verifier == VERIFIER
     assert checkpoint.verify(note.encode(), verifier).size == 5

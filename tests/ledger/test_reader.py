@@ -44,7 +44,11 @@ def test_records_are_complete_at_any_height(home: Path, make: Any) -> None:
     assert (ledger.height, ledger.sealed) == (3000, 2350)
     for upto in (0, 1, 499, 500, 2349, 2350, 2351, 2999, 3000):
         found = list(ledger.records(upto=upto))
-        rows = pa.concat_tables(found).sort_by("seq") if found else table.slice(0, 0).append_column("seq", pa.array([], pa.int64()))
+        rows = (
+            pa.concat_tables(found).sort_by("seq")
+            if found
+            else table.slice(0, 0).append_column("seq", pa.array([], pa.int64()))
+        )
         assert seqs(rows) == list(range(upto))
         assert rows.drop_columns(["seq"]).equals(table.slice(0, upto))
     with pytest.raises(LedgerError, match="3000"):
@@ -71,7 +75,7 @@ def test_the_full_text_decides_when_hashes_meet(home: Path, make: Any, monkeypat
     honest = reader.hash_text(first)
     monkeypatch.setattr(reader, "hash_text", lambda _: honest)
     assert all(seq >= 2350 for seq in seqs(ledger.find("waybill", other)))
-    monkeypatch.setattr(reader, "rows_of", lambda path, _: segments.np.arange(2))
+    monkeypatch.setattr(reader, "rows_of", lambda _path, _: segments.np.arange(2))
     assert set(seqs(ledger.find("waybill", other))) <= {
         seq for seq, value in enumerate(table["waybill"].to_pylist()) if value == other
     }

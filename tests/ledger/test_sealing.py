@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def test_segments_hold_the_records_sorted_and_by_day(tmp_path: Path, make: Any, 
         assert rows.num_rows == segment.rows <= 300
         assert sorted(rows["seq"].to_pylist()) == list(range(segment.first, segment.last + 1))
         assert {arrival // DAY_MS for arrival in rows["arrival"].to_pylist()} == {segment.day}
-        pairs = [(a is None, a or "", t) for a, t in zip(rows["account"].to_pylist(), rows["time"].to_pylist(), strict=True)]
+        pairs = [
+            (a is None, a or "", t) for a, t in zip(rows["account"].to_pylist(), rows["time"].to_pylist(), strict=True)
+        ]
         assert pairs == sorted(pairs)
     assert lines_of(tmp_path) == [b'{"at":%d}' % at for at in range(0, 1200, 100)]
     assert verify(tmp_path).ok
@@ -118,7 +121,14 @@ STEPS = [
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(("owner", "name"), STEPS)
 def test_a_crash_between_any_two_steps_changes_nothing(
-    tmp_path: Path, make: Any, fill: Any, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, moment: str, error: Any
+    tmp_path: Path,
+    make: Any,
+    fill: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    moment: str,
+    error: Any,
 ) -> None:
     table = make(300, days=1.5)
     fill(tmp_path, table)
@@ -138,10 +148,8 @@ def test_a_crash_between_any_two_steps_changes_nothing(
 
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, crashing)
-            try:
+            with suppress(KeyboardInterrupt, LedgerFull):
                 seal(tmp_path, rows_max=60, final=True)
-            except (KeyboardInterrupt, LedgerFull):
-                pass
         assert all_records(tmp_path).equals(table)
     assert seal(tmp_path, rows_max=60, final=True).sealed == 300
     assert all_records(tmp_path).equals(table)

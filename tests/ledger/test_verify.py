@@ -6,17 +6,28 @@ import ast
 import random
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from watchbill.ledger import manifest, verify as module
+from watchbill.ledger import manifest
+from watchbill.ledger import verify as module
 from watchbill.ledger.sealing import seal
 from watchbill.ledger.verify import verify
 
-COUNTED = ("journal/*.wbj", "journal/durable", "segments/*/*", "tree/leaves", "checkpoints/*", "segments.json", "keys/days/*", "keys/origin.pub")
+COUNTED = (
+    "journal/*.wbj",
+    "journal/durable",
+    "segments/*/*",
+    "tree/leaves",
+    "checkpoints/*",
+    "segments.json",
+    "keys/days/*",
+    "keys/origin.pub",
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +100,7 @@ def test_a_changed_value_names_its_seq_even_when_digests_are_made_to_fit(copy: P
     "harm",
     [
         lambda home: sorted((home / "journal").glob("*.wbj"))[1].unlink(),
-        lambda home: sorted((home / "journal").glob("*.wbj"))[-1].unlink(),
+        lambda home: max((home / "journal").glob("*.wbj")).unlink(),
         lambda home: (home / "segments.json").unlink(),
         lambda home: (home / "tree" / "leaves").unlink(),
         lambda home: shutil.rmtree(home / "checkpoints"),
@@ -107,7 +118,7 @@ def test_a_missing_file_is_found(copy: Path, harm: Callable[[Path], None]) -> No
 
 
 def test_an_unfinished_write_is_no_damage(copy: Path) -> None:
-    with sorted((copy / "journal").glob("*.wbj"))[-1].open("ab") as file:
+    with max((copy / "journal").glob("*.wbj")).open("ab") as file:
         file.write(b"WBJF and then the power went")
     assert verify(copy).ok
 
@@ -124,5 +135,5 @@ def test_its_encoder_equals_the_ledgers(make: Any) -> None:
 
     table = make(500).append_column("seq", [list(range(500))])
     data, ends = canonical(table, None)
-    texts = [data[start:end].tobytes() for start, end in zip(ends, ends[1:], strict=False)]
+    texts = [data[start:end].tobytes() for start, end in pairwise(ends)]
     assert [text for batch in table.to_batches() for text in module._canonical(batch).to_pylist()] == texts

@@ -7,7 +7,7 @@ one of the keys. Written down with test vectors in docs/ledger-format.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from watchbill.core.errors import LedgerError
 from watchbill.ledger import kernels
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 SEQ: Final = "seq"
 _BATCH_ROWS: Final = 32_768
 """Rows laid out at once: the pools of one batch stay within a few megabytes."""
@@ -48,7 +49,7 @@ class _Pools:
         self.offset_count += len(offsets)
         return self.offset_count - len(offsets)
 
-    def int(self, values: NDArray[np.int64]) -> int:
+    def integers(self, values: NDArray[np.int64]) -> int:
         self.ints.append(values)
         self.int_count += len(values)
         return self.int_count - len(values)
@@ -121,7 +122,7 @@ def _encode_batch(batch: pa.RecordBatch, head: NDArray[np.uint8], offsets: NDArr
     return out[: ends[-1]]
 
 
-def _join(parts: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _join(parts: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
     return np.concatenate([np.zeros(0, dtype), *parts])
 
 
@@ -142,7 +143,7 @@ def _lay(
         _lay_string(pools, row, array)
     elif kind == pa.int64():
         row[kernels.KIND] = kernels.INT
-        row[kernels.START] = pools.int(array.fill_null(0).to_numpy())
+        row[kernels.START] = pools.integers(array.fill_null(0).to_numpy())
         pools.out_bytes += 20 * len(array)
     elif kind == pa.bool_():
         row[kernels.KIND] = kernels.BOOL

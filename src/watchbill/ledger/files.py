@@ -59,7 +59,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o640) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-    os.replace(beside, path)
+    beside.replace(path)
     sync_directory(path.parent)
 
 

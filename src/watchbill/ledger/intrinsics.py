@@ -11,13 +11,13 @@ from numba.extending import intrinsic
 _VECTOR = ir.VectorType(ir.IntType(8), 16)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def pointer(_typing: Any, array: Any) -> Any:
+def _pointer(_typing: Any, array: Any) -> Any:
     """Give a bare pointer to the first element of a contiguous array, which the caller keeps alive.
 
     Passing arrays between kernels counts references at each call, which costs more than writing a short text.
     """
-    signature = types.CPointer(array.dtype)(array)
+    of: Any = types.CPointer
+    signature = of(array.dtype)(array)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -25,8 +25,7 @@ def pointer(_typing: Any, array: Any) -> Any:
     return signature, generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def copy16(_typing: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
+def _copy16(_typing: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
     """Copy 16 bytes from `source + start` to `target + at`; both must have them.
 
     Used in steps of 16 for short texts: it writes past the end of the text, into room that the next write fills.
@@ -42,3 +41,8 @@ def copy16(_typing: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
         return context.get_dummy_value()
 
     return signature, generate
+
+
+# Any on purpose: numba passes the first argument itself, and gives kernels bare pointers that Python has no type for
+pointer: Any = intrinsic(_pointer)
+copy16: Any = intrinsic(_copy16)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -244,8 +245,8 @@ class Journal:
         """
         at = Mark(first, 0, first, 0)
         try:
-            for at, _, _ in walk(path, first):
-                pass
+            for end, _, _ in walk(path, first):
+                at = end
         except (TornFrame, DamagedFrame) as error:
             size = path.stat().st_size
             known = (mark.height, (mark.file, mark.offset)) if mark else (0, (0, 0))
@@ -300,10 +301,8 @@ def acknowledged_behind(path: Path, offset: int) -> int:
     highest = -1
     found = data.find(MAGIC, offset + 1)
     while found >= 0:
-        try:
+        with suppress(LedgerError):
             highest = max(highest, decode_header(data, found).durable)
-        except LedgerError:
-            pass
         found = data.find(MAGIC, found + 1)
     return highest
 
@@ -339,6 +338,7 @@ def read_from(
         if first != expected:
             raise LedgerError(f"journal frames from seq {expected} to {first} are missing", where=str(home))
         begin = start if start is not None and start.file == first else None
+        expected = begin.height if begin else first
         try:
             for at, header, frame in walk(path, first, start=begin, check=check, skip_to=from_seq):
                 if mark is not None and (at.file, at.offset) > (mark.file, mark.offset):

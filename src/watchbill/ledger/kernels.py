@@ -167,7 +167,8 @@ def _put_strings(
 
 @kernel
 def _put_name(out: Pointer, at: int, plan: Pointer, p: int, data: Pointer) -> int:
-    start, count = plan[p * PLAN_WIDTH + NAME], plan[p * PLAN_WIDTH + NAME_BYTES]
+    start = plan[p * PLAN_WIDTH + NAME]
+    count: int = plan[p * PLAN_WIDTH + NAME_BYTES]
     for k in range(0, count, 16):
         copy16(out, at + k, data, start + k)
     return at + count

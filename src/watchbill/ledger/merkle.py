@@ -16,6 +16,7 @@ HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
+_SIZE_BYTES: Final = 8
 _SIZE_MAX: Final = 1 << 62
 
 
@@ -73,7 +74,7 @@ class Frontier:
     def to_bytes(self) -> bytes:
         """Serialise: 8 bytes of size, little-endian, then the subtree roots, largest first."""
         nodes = (self._nodes[level] for level in sorted(self._nodes, reverse=True))
-        return self.size.to_bytes(8, "little") + b"".join(nodes)
+        return self.size.to_bytes(_SIZE_BYTES, "little") + b"".join(nodes)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Frontier:
@@ -82,11 +83,11 @@ class Frontier:
         Raises:
             LedgerError: it is not that.
         """
-        body = data[8:]
-        if len(data) < 8 or len(body) % HASH_BYTES:
+        body = data[_SIZE_BYTES:]
+        if len(data) < _SIZE_BYTES or len(body) % HASH_BYTES:
             raise LedgerError("a tree frontier is cut short", todo="Run verify")
         nodes = [body[at : at + HASH_BYTES] for at in range(0, len(body), HASH_BYTES)]
-        return cls(int.from_bytes(data[:8], "little"), nodes)
+        return cls(int.from_bytes(data[:_SIZE_BYTES], "little"), nodes)
 
 
 def hash_pairs(row: bytes, pairs: int) -> bytes:

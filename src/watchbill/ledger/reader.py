@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from watchbill.core.errors import LedgerError
 from watchbill.core.hashing import hash_text
-from watchbill.ledger import files, manifest as manifests
+from watchbill.ledger import files
+from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.frames import unpack
 from watchbill.ledger.journal import read_frames

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
 
@@ -26,7 +27,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from watchbill.core.errors import LedgerBusy, LedgerError, LedgerFull
-from watchbill.ledger import files, manifest as manifests, segments
+from watchbill.ledger import files, segments
+from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ, canonical
 from watchbill.ledger.files import Mark
 from watchbill.ledger.frames import unpack, unpack_lines
@@ -116,6 +118,7 @@ def seal(
         LedgerFull: no space; nothing is lost, call again.
         LedgerError: the journal or the manifest is damaged.
     """
+    files.make_directory(home)
     lock = files.take_lock(home / "seal.lock", "another process seals this home")
     try:
         work = _Work(home, Keys.open(home), manifests.load(home), tuple(sort_by), tuple(index), rows_max=rows_max)
@@ -207,8 +210,8 @@ def leaf_hashes(table: pa.Table, first_seq: int, day_key: bytes) -> bytes:
 
 def hash_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> bytes:
     """SHA-256 of each row of `data`, end to end."""
-    view, ends = memoryview(data), offsets.tolist()
-    return b"".join([sha256(view[start:end]).digest() for start, end in zip(ends, ends[1:], strict=False)])
+    view, ends = memoryview(data.data), offsets.tolist()
+    return b"".join([sha256(view[start:end]).digest() for start, end in pairwise(ends)])
 
 
 def _flush(work: _Work) -> None:
@@ -279,7 +282,7 @@ def drop_sealed_before(home: Path, seq: int) -> int:
     sealed = manifests.load(home)
     listing = files.journal_files(home)
     dropped = 0
-    for (first, path), (after, _) in zip(listing, listing[1:], strict=False):
+    for (first, path), (after, _) in pairwise(listing):
         if after > min(seq, sealed.sealed) or (sealed.cursor.file, sealed.cursor.offset) < (first, path.stat().st_size):
             break
         path.unlink()

@@ -166,7 +166,7 @@ def write_segment(
             write_index(_beside(stem, endings[-1]), index_of(table.column(name), place))
     digests = {ending: file_digest(_beside(stem, ending)) for ending in endings}
     for ending in endings:
-        os.replace(_beside(stem, ending), stem.with_name(f"{stem.name}.{ending}"))
+        _beside(stem, ending).replace(stem.with_name(f"{stem.name}.{ending}"))
     files.sync_directory(stem.parent)
     return digests
 

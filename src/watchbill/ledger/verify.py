@@ -57,7 +57,7 @@ class VerifyReport:
     sealed: int = 0
 
 
-class _Bad(Exception):  # noqa: N818 carries the place, it is not shown
+class _Bad(Exception):
     """Something does not fit, from this seq on."""
 
     def __init__(self, seq: int, reason: str) -> None:
@@ -113,7 +113,8 @@ def verify(home: Path, progress: Progress | None = None) -> VerifyReport:
         faults.append(bad)
     try:
         roots = _segments(home, manifest, tree, faults, progress or (lambda _done, _all: None))
-        note = _checkpoints(home, manifest, roots)
+        # a changed record changes every later root: then the record is what to name
+        note = _checkpoints(home, manifest, {} if faults else roots)
     except _Bad as bad:
         faults.append(bad)
     first = min(faults, key=lambda bad: bad.seq, default=None)
@@ -325,10 +326,10 @@ def _quoted(column: pa.Array) -> pa.Array:
     return pc.replace_with_mask(plain, special, pa.array(escaped, pa.string()))
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     """A nested value, absent members left out."""
 
-    def present(item: Any) -> Any:
+    def present(item: object) -> object:
         if isinstance(item, dict):
             return {key: present(inner) for key, inner in item.items() if inner is not None}
         return [present(inner) for inner in item] if isinstance(item, list) else item
@@ -349,7 +350,7 @@ def _checkpoints(home: Path, manifest: dict[str, Any], roots: dict[int, bytes]) 
             raise _Bad(good, f"checkpoint {path.name} speaks of another size")
         if size > sealed:
             raise _Bad(sealed, "records that a checkpoint vouches for are missing")
-        if roots.get(size) != root:
+        if roots and roots.get(size) != root:
             raise _Bad(good, f"the root of checkpoint {path.name} is not that of the records")
         good = size
     if good < sealed:
