@@ -143,3 +143,14 @@ def test_paced_times_go_forward_at_the_given_gap() -> None:
     times = paced(1000, 4000, 5.0, rng_for(1, "pace"))
     assert (np.diff(times) > 0).all()
     assert float(np.median(np.diff(times))) == pytest.approx(5000, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["blatant_lease", "list_decryption", "low_and_slow", "leaver_reuse"])
+def test_half_of_an_attack_can_be_at_the_own_outlets_parcels(stage: Callable[..., Any], kind: str) -> None:
+    built = stage(AttackSpec(kind, day=2, params={"own_outlet": 0.5}))
+    account = built.report.attacks[0]["accounts"][0]
+    own = built.one(f"select max(outlet) from accounts where account = '{account}'")
+    number = int(own[2:])
+    mine = built.one(f"""select avg((substr(subjects[1], 3, 5)::int = {number})::int) from looks
+                         where wrongful and outcome = 'success'""")  # fmt: skip
+    assert 0.4 < mine < 0.75

@@ -169,7 +169,9 @@ def pick_accounts(
     first = [order[k] for k in sorted(leading.tolist())]
     found = (first + [i for i in order if i not in first])[:n]
     if not found:
-        raise SettingsError(f"no {ROLES[role]} account is free for the attack", where=spec.kind, todo="use more outlets")
+        raise SettingsError(
+            f"no {ROLES[role]} account is free for the attack", where=spec.kind, todo="use more outlets"
+        )
     return tuple(found)
 
 
@@ -194,6 +196,15 @@ def steal(parcels: Rows, time: I64, *, account: int, device: int, ip: int, sessi
     if what != "search":
         rows["results"] = ABSENT
     return rows
+
+
+def partly_own(view: View, account: int, parcels: Rows, share: float, rng: np.random.Generator) -> Rows:
+    """The parcels with a share of them replaced by such as go to the account's own outlet, and so look explained."""
+    own = np.flatnonzero(view.pool["dest"] == view.staff.outlet[account])
+    swap = np.flatnonzero(rng.random(len(parcels)) < share) if own.size else own
+    mixed = parcels.copy()
+    mixed[swap] = view.pool[rng.choice(own, len(swap))] if swap.size else mixed[swap]
+    return mixed
 
 
 def login_row(time: int, *, account: int, device: int, ip: int, session: int, app: str) -> Rows:

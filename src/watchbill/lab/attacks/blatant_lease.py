@@ -13,6 +13,7 @@ from watchbill.lab.attacks.base import (
     login_row,
     own_device,
     paced,
+    partly_own,
     pick_accounts,
     session_number,
     steal,
@@ -44,7 +45,8 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
             n = min(left, int(rng.integers(40, 300)))
             parts.append(view.numbers_from(int(rng.choice(view.pool)["waybill"]), n)[1])
             left -= n
-        parcels = np.concatenate(parts) if parts else view.pool[:0]
+        walked = np.concatenate(parts) if parts else view.pool[:0]
+        parcels = partly_own(view, account, walked, plan.params["own_outlet"], rng)
         time = paced(start + 20_000, len(parcels), plan.params["gap_seconds"], rng)
         chunks.append(
             steal(parcels, time, account=account, device=device, ip=ip, session=session, what="search", app="counter")
@@ -56,6 +58,6 @@ ATTACK = Attack(
     summary="Renter in another province walks waybill ranges at hundreds to thousands a day.",
     generate=_generate,
     days=2,
-    defaults={"looks_day": 1500, "sittings": 2, "gap_seconds": 6},
+    defaults={"looks_day": 1500, "sittings": 2, "gap_seconds": 6, "own_outlet": 0},
     choose=_choose,
 )

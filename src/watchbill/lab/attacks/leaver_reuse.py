@@ -13,6 +13,7 @@ from watchbill.lab.attacks.base import (
     login_row,
     own_device,
     paced,
+    partly_own,
     pick_accounts,
     session_number,
     steal,
@@ -41,15 +42,10 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     device, ip = view.device(own_device(view, plan)), view.far_ip(outlet, plan.number * 5 + 2)
     n = max(1, int(plan.params["looks_day"] * plan.spec.intensity))
     start, session = clock(view.day, 19 + rng.random()), session_number(view, plan, 0)
-    own = np.flatnonzero(view.pool["dest"] == outlet)
-    any_parcel = rng.integers(0, len(view.pool), n)
-    pick = np.where(
-        rng.random(n) < plan.params["own_outlet"], rng.choice(own, n) if own.size else any_parcel, any_parcel
-    )
+    anything = view.pool[rng.integers(0, len(view.pool), n)]
+    parcels = partly_own(view, account, anything, plan.params["own_outlet"], rng)
     time = paced(start + 20_000, n, plan.params["gap_seconds"], rng)
-    looks = steal(
-        view.pool[pick], time, account=account, device=device, ip=ip, session=session, what="view", app="handset"
-    )
+    looks = steal(parcels, time, account=account, device=device, ip=ip, session=session, what="view", app="handset")
     return pile([login_row(start, account=account, device=device, ip=ip, session=session, app="handset"), looks])
 
 

@@ -11,6 +11,7 @@ from watchbill.lab.attacks.base import (
     View,
     clock,
     paced,
+    partly_own,
     pick_accounts,
     session_number,
     steal,
@@ -37,7 +38,8 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
         n = max(1, int(plan.params["looks_burst"] * plan.spec.intensity))
         start = clock(view.day, 9 + k * 10 / bursts + rng.random())
         session = session_number(view, plan, 0)
-        parcels = view.pool[rng.integers(0, len(view.pool), n)]
+        listed = view.pool[rng.integers(0, len(view.pool), n)]
+        parcels = partly_own(view, account, listed, plan.params["own_outlet"], rng)
         time = paced(start, n, plan.params["gap_seconds"], rng)
         chunks.append(
             steal(parcels, time, account=account, device=device, ip=outlet, session=session, what="view", app="counter")
@@ -49,6 +51,6 @@ ATTACK = Attack(
     summary="Waybills supplied by shops, resolved in bursts: no sequence, no geography, no business link.",
     generate=_generate,
     days=2,
-    defaults={"bursts": 4, "looks_burst": 120, "gap_seconds": 4},
+    defaults={"bursts": 4, "looks_burst": 120, "gap_seconds": 4, "own_outlet": 0},
     choose=_choose,
 )

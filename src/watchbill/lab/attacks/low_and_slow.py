@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, clock, pick_accounts, steal
+from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, clock, partly_own, pick_accounts, steal
 from watchbill.lab.simulator.rows import Rows, new_rows
 from watchbill.lab.simulator.staff import attach
 
@@ -22,7 +22,7 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
         return new_rows(0)
     n = int(rng.poisson(plan.params["looks_day"] * plan.spec.intensity))
     others = np.flatnonzero(view.pool["dest"] != view.staff.outlet[account])
-    parcels = view.pool[rng.choice(others, n)]
+    parcels = partly_own(view, account, view.pool[rng.choice(others, n)], plan.params["own_outlet"], rng)
     time = clock(view.day, 8.5) + np.sort((rng.random(n) * 10.5 * 3_600_000).astype(np.int64))
     rows = steal(parcels, time, account=account, device=0, ip=0, session=0, what="view", app="handset")
     attach(rows, view.staff, view.places, view.terminals)
@@ -33,6 +33,6 @@ ATTACK = Attack(
     summary="Owner takes about a hundred records a day of other outlets, inside normal volume.",
     generate=_generate,
     days=30,
-    defaults={"looks_day": 100},
+    defaults={"looks_day": 100, "own_outlet": 0},
     choose=_choose,
 )

@@ -139,7 +139,8 @@ def _mergers(settings: WorldSettings, city_of: I64, n_places: int) -> tuple[I64,
 
 def _outages(settings: WorldSettings, n_places: int) -> tuple[I64, I64]:
     rng = rng_for(settings.seed, "feed")
-    start = (rng.random(n_places) * max(settings.days - 1, 1) * DAY).astype(np.int64)
+    # An outage at night would go unseen: they begin between six and four.
+    start = rng.integers(0, settings.days, n_places) * DAY + (rng.uniform(6, 16, n_places) * HOUR).astype(np.int64)
     length = (rng.uniform(0.25, 1.0, n_places) * settings.stress.feed_down_hours * HOUR).astype(np.int64)
     down = rng.random(n_places) < settings.stress.feed_down
     return np.where(down, start, FAR), np.where(down, start + length, NO_TIME)
