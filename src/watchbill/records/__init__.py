@@ -1,0 +1,1 @@
+"""Records: the contract as types, parsing, validation, quarantine, mapping, duplicates, NumPy columns."""

@@ -119,7 +119,7 @@ def _text(name: str, array: pa.Array, cells: Cells) -> pa.Array:
     if not _is_text(array.type):
         return _unfit(name, array, cells, "text")
     text = utf8(array, name, cells)
-    empty = np.asarray(pc.equal(pc.binary_length(text), 0).fill_null(False))  # noqa: FBT003
+    empty = np.asarray(pc.equal(pc.binary_length(text), 0).fill_null(False))
     return pc.if_else(pa.array(~empty), text, None) if empty.any() else text
 
 
@@ -166,7 +166,7 @@ def _each_text(
     values = [read(text.strip()) for text in encoded.dictionary.to_pylist()]
     wrong = pa.array([value is None for value in values], pa.bool_())
     if any(value is None for value in values):
-        bad = wrong.take(encoded.indices).fill_null(False)  # noqa: FBT003
+        bad = wrong.take(encoded.indices).fill_null(False)
         cells.refuse(np.asarray(bad), f"{name} must be {want}")
     return pa.array(values, kind).take(encoded.indices)
 
@@ -196,7 +196,7 @@ def _texts(name: str, array: pa.Array, cells: Cells) -> pa.Array:
     clean = items.null_count == 0 and not _any_empty(pc.binary_length(items))
     if clean and not _any_empty(pc.list_value_length(lists)) and _is_valid(items):
         return lists
-    return _each_row(name, lists, cells, _TEXT_LIST, lambda key, value: text_items(key, value))
+    return _each_row(name, lists, cells, _TEXT_LIST, text_items)
 
 
 def _is_valid(array: pa.Array) -> bool:
@@ -280,12 +280,12 @@ def _json_texts(array: pa.Array, cells: Cells) -> pa.Array:
         return finite.cast(pa.string())
     if _is_text(kind):
         text = utf8(array, "an unknown field", cells)
-        hard = np.asarray(pc.match_substring_regex(text, _ESCAPED).fill_null(False))  # noqa: FBT003
+        hard = np.asarray(pc.match_substring_regex(text, _ESCAPED).fill_null(False))
         text = pc.if_else(pc.greater(pc.binary_length(text), 0), text, None)
         quoted = pc.binary_join_element_wise('"', text, '"', "")
         if not hard.any():
             return quoted
         values = [json.dumps(v, ensure_ascii=False) for v in text.filter(pa.array(hard)).to_pylist()]
         return pc.replace_with_mask(quoted, pa.array(hard), pa.array(values, pa.string()))
-    values = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in array.to_pylist()]
-    return pa.array(values, pa.string())
+    texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in array.to_pylist()]
+    return pa.array(texts, pa.string())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -150,7 +151,7 @@ class Seen:
             content = content_hashes(table)
             days = arrival // DAY_MS
             cuts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), n]
-            for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+            for start, end in pairwise(cuts):
                 part = slice(start, end)
                 self._judge(source, table, start, keys[part], content[part], int(days[start]), verdict[part])
         return Verdicts(verdict == NEW, verdict == SAME, verdict == CONFLICT)

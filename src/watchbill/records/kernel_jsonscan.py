@@ -20,6 +20,7 @@ from watchbill.records.kernel_jsontext import (
     rfc3339,
     text_end,
     value_end,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ _DATA, _OFFSETS, _TABLE = _name_table()
 def _key(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
     """(offset of the closing quote, code) of the key whose first character is at `p`; offset -1 when odd."""
     start = p
-    h = np.int64(0)
+    h = whole(0)
     while buf[p] != 34:
         if buf[p] < 32 or buf[p] == 92:
             return -1, EXTRA
-        h = (h * 31 + np.int64(buf[p])) & 0xFFFFFF
+        h = (h * 31 + whole(buf[p])) & 0xFFFFFF
         p += 1
     slot = h & (_SLOTS - 1)
     while _TABLE[slot] >= 0:
@@ -226,7 +227,7 @@ def _row(
 ) -> tuple[int, int]:  # fmt: skip
     """Read the object at `p`. Gives (offset of its newline, tokens so far); offset -1 when odd, -2 when out of room."""
     count = first
-    seen = np.int64(0)
+    seen = whole(0)
     if buf[p] != 123:
         return -1, first
     p = after_space(buf, p + 1)
@@ -249,9 +250,9 @@ def _row(
             p = _unknown(buf, p, key_at, toks, first, count, totals)
             count += 1
         else:
-            if seen & (np.int64(1) << code):
+            if seen & (whole(1) << code):
                 return -1, first
-            seen |= np.int64(1) << code
+            seen |= whole(1) << code
             p, made = _value(buf, p, code, row, ints, masked, toks[count], totals)
             count += 1 if made else 0
         if p < 0:
@@ -353,7 +354,7 @@ def fill(
     items = np.zeros(2, dtype=np.int64)
     for row in range(firsts.shape[0] - 1):
         for t in range(firsts[row], firsts[row + 1]):
-            code, a, b = toks[t, 0], np.int64(toks[t, 1]), np.int64(toks[t, 2])
+            code, a, b = toks[t, 0], whole(toks[t, 1]), whole(toks[t, 2])
             if code < SHOWN:
                 at[code] = copy_text(buf, a, b, out[bases[code] :], at[code])
             elif code == SHOWN or code == EXTRA:

@@ -6,7 +6,8 @@ Odd text is not judged here: the exact path (jsonrow.py) reads that line again a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 NO_TIME = -(1 << 62)
 """What `rfc3339` gives for a text that is no RFC 3339 time."""
+whole: Callable[[Any], int] = np.int64  # type: ignore[assignment]
+"""A byte as a signed 64-bit number: numba would make a float of unsigned and signed together."""
 _DEPTH_MAX = 62
 """Levels that fit the bit stack; deeper values take the exact path, which knows the real limit."""
 
@@ -33,7 +36,7 @@ def after_space(buf: NDArray[np.uint8], p: int) -> int:
 def _hex4(buf: NDArray[np.uint8], p: int) -> int:
     value = 0
     for i in range(4):
-        c = np.int64(buf[p + i])
+        c = whole(buf[p + i])
         if 48 <= c <= 57:
             value = value * 16 + c - 48
         elif 97 <= c <= 102:
@@ -48,7 +51,7 @@ def _hex4(buf: NDArray[np.uint8], p: int) -> int:
 @kernel
 def _escape(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
     """(offset after the escape that starts at `p`, its code point), or (-1, 0); lone surrogates are refused."""
-    c = np.int64(buf[p + 1])
+    c = whole(buf[p + 1])
     if c == 34 or c == 92 or c == 47:
         return p + 2, c
     if c == 117:
@@ -201,8 +204,8 @@ def _close(buf: NDArray[np.uint8], p: int, stack: int, depth: int) -> tuple[int,
 @kernel
 def value_end(buf: NDArray[np.uint8], p: int) -> int:
     """Offset after the JSON value at `p`, checked strictly, or -1 (also when it nests too deep for this path)."""
-    stack = np.int64(0)
-    depth = np.int64(0)
+    stack = whole(0)
+    depth = whole(0)
     while True:
         c = buf[p]
         if c == 123 or c == 91:
@@ -236,9 +239,9 @@ def integer(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
     end = _digits_end(buf, p)
     if end < 0 or end - p > 18 or (buf[p] == 48 and end - p > 1):
         return -1, 0
-    value = np.int64(0)
+    value = whole(0)
     for i in range(p, end):
-        value = value * 10 + np.int64(buf[i]) - 48
+        value = value * 10 + whole(buf[i]) - 48
     return end, -value if negative else value
 
 
@@ -248,7 +251,7 @@ def _number_at(buf: NDArray[np.uint8], p: int, digits: int) -> int:
     for i in range(p, p + digits):
         if buf[i] < 48 or buf[i] > 57:
             return -1
-        value = value * 10 + np.int64(buf[i]) - 48
+        value = value * 10 + whole(buf[i]) - 48
     return value
 
 
@@ -302,7 +305,7 @@ def rfc3339(buf: NDArray[np.uint8], p: int, end: int) -> int:
         if digits_end < 0 or digits_end >= end:
             return NO_TIME
         for i in range(3):
-            digit = np.int64(buf[at + 1 + i]) - 48 if at + 1 + i < digits_end else 0
+            digit = whole(buf[at + 1 + i]) - 48 if at + 1 + i < digits_end else 0
             millis = millis * 10 + digit
         at = digits_end
     offset = _offset_minutes(buf, at, end)

@@ -113,19 +113,26 @@ class Mapped:
             origin = RowOrigin(identity, numbers, np.arange(n, dtype=np.int64), raw)
         return self._map(raw, origin, numbers, source, identity)
 
-    def _map(
-        self, raw: pa.Table, origin: Origin, numbers: NDArray[np.int64], source: str, identity: str
-    ) -> Parsed:
+    def _map(self, raw: pa.Table, origin: Origin, numbers: NDArray[np.int64], source: str, identity: str) -> Parsed:
         failed: dict[int, str] = {}
         done = list(self._pieces(raw, failed))
         out = pa.concat_tables(done, promote_options="permissive") if done else pa.table({})
         rows = np.asarray(out.column(TIE).combine_chunks()).astype(np.int64) if done else np.zeros(0, dtype=np.int64)
         order = np.argsort(rows, kind="stable")
         rows = rows[order]
-        records = out.drop_columns([name for name in out.column_names if name.startswith(ROW)]).take(pa.array(order)) if done else out
+        records = (
+            out.drop_columns([name for name in out.column_names if name.startswith(ROW)]).take(pa.array(order))
+            if done
+            else out
+        )
         records, made = _number_repeats(records, identity, numbers[rows])
         parsed = parse_table(
-            records, source=source, identity=identity, limits=self.limits, origin=origin.take(rows), numbers=numbers[rows]
+            records,
+            source=source,
+            identity=identity,
+            limits=self.limits,
+            origin=origin.take(rows),
+            numbers=numbers[rows],
         )
         if made:
             parsed.derived |= np.isin(np.asarray(parsed.table.column("id").to_pylist(), dtype=object), list(made))
@@ -159,7 +166,9 @@ class Mapped:
                     failed[low] = f"the mapping failed on it ({type(error).__name__})"
             else:
                 if result.num_rows > ROWS_OUT_MAX * (high - low):
-                    failed |= dict.fromkeys(range(low, high), f"the mapping made over {ROWS_OUT_MAX} records a row of it")
+                    failed |= dict.fromkeys(
+                        range(low, high), f"the mapping made over {ROWS_OUT_MAX} records a row of it"
+                    )
                 else:
                     yield result
 
@@ -278,9 +287,7 @@ def _refuse_reach(node: object, where: str) -> None:
             raise SettingsError("it reads a table that is not input", where=where, todo="Read from input only")
 
 
-def _number_repeats(
-    records: pa.Table, identity: str, numbers: NDArray[np.int64]
-) -> tuple[pa.Table, set[str]]:
+def _number_repeats(records: pa.Table, identity: str, numbers: NDArray[np.int64]) -> tuple[pa.Table, set[str]]:
     """Ids for records without one that share a row of the input: `<identity>:<row>.<k>`; and which were made."""
     if len(numbers) == 0 or len(np.unique(numbers)) == len(numbers):
         return records, set()

@@ -126,9 +126,7 @@ def complete(
     return pa.Table.from_arrays(arrays, schema=bare), derived
 
 
-def validated(
-    parsed: Parsed, source: str, limits: RecordLimits, already: dict[int, str] | None = None
-) -> Parsed:
+def validated(parsed: Parsed, source: str, limits: RecordLimits, already: dict[int, str] | None = None) -> Parsed:
     """Refuse what breaks the contract's rules, and give the rest the schema whose required columns are not null.
 
     Args:
@@ -141,7 +139,10 @@ def validated(
     if reasons:
         batch = parsed.batch(source, {}).refuse(reasons)
         parsed.table, parsed.quarantined = batch.table, batch.quarantined
-        parsed.origin, parsed.derived = batch.origin or parsed.origin, batch.derived if batch.derived is not None else parsed.derived
+        parsed.origin, parsed.derived = (
+            batch.origin or parsed.origin,
+            batch.derived if batch.derived is not None else parsed.derived,
+        )
     parsed.table = pa.Table.from_arrays([_one_chunk(c) for c in parsed.table.columns], schema=SCHEMA)
     return parsed
 

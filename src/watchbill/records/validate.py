@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from watchbill.core.kernel import kernel
 from watchbill.records.batch import distinct_reasons
+from watchbill.records.kernel_jsontext import whole
 from watchbill.records.limits import DAY_MS, DEFAULT_LIMITS, MINUTE_MS, RecordLimits
 from watchbill.records.schema import CONTROL_PREFIX, KINDS, LOOKS, OUTCOMES, STATES, STATUSES, TICKET_TYPES
 
@@ -86,7 +87,7 @@ def _check_kinds(columns: dict[str, pa.Array], findings: _Findings) -> None:
     codes = np.asarray(pc.index_in(kind, _KINDS).fill_null(-1))
     if (codes < 0).any():
         findings.add(np.asarray(kind.is_null()), "kind is missing")
-        ours = np.asarray(pc.starts_with(kind, CONTROL_PREFIX).fill_null(False))  # noqa: FBT003 - Arrow's own signature
+        ours = np.asarray(pc.starts_with(kind, CONTROL_PREFIX).fill_null(False))
         findings.add(ours, "kinds beginning wb. are written by Watchbill only")
         findings.add(codes < 0, f"kind is none of {', '.join(KINDS)}")
     looks = np.isin(codes, _LOOK_CODES)
@@ -136,7 +137,9 @@ def _check_sizes(columns: dict[str, pa.Array], findings: _Findings, limits: Reco
 
 def _check_list(column: pa.Array, name: str, findings: _Findings, limits: RecordLimits) -> None:
     lengths = np.diff(_offsets(column))
-    findings.add(lengths > limits.list_items_max, f"{name} has more than list_items_max = {limits.list_items_max} items")
+    findings.add(
+        lengths > limits.list_items_max, f"{name} has more than list_items_max = {limits.list_items_max} items"
+    )
     items = column.flatten()
     rows = np.repeat(np.arange(len(column)), lengths) if len(items) == lengths.sum() else None
     if name == "shown":
@@ -155,9 +158,7 @@ def _long_items(
         findings.add(bad, f"an item of {name} is longer than text_bytes_max = {limits.text_bytes_max} bytes")
 
 
-def _check_shown(
-    items: pa.Array, rows: NDArray[np.int64] | None, findings: _Findings, limits: RecordLimits
-) -> None:
+def _check_shown(items: pa.Array, rows: NDArray[np.int64] | None, findings: _Findings, limits: RecordLimits) -> None:
     _long_items(items.field("subject"), rows, "shown", findings, limits)
     inner = items.field("fields")
     lengths = np.diff(_offsets(inner))
@@ -189,7 +190,7 @@ def _not_ipv4(data: NDArray[np.uint8], offsets: NDArray[np.int32], out: NDArray[
     for row in range(out.shape[0]):
         dots, value, digits, good = 0, 0, 0, True
         for p in range(offsets[row], offsets[row + 1]):
-            c = np.int64(data[p])
+            c = whole(data[p])
             if c == 46:
                 good &= digits > 0
                 dots += 1
@@ -275,7 +276,7 @@ def stamp_arrival(
     else:
         candidate = np.asarray(pc.coalesce(table.column("received"), table.column("time")).combine_chunks())
     arrival, bad = np.empty(n, dtype=np.int64), np.zeros(n, dtype=np.int8)
-    never = np.int64(1) << 62
+    never = 1 << 62
     ahead = never if limits.allow_ahead else int(limits.ahead_minutes_max * MINUTE_MS)
     # A live clock is the machine's own: after a long standstill it has to move on, however far.
     jump = never if limits.allow_jump or live_now is not None else int(limits.jump_days_max * DAY_MS)

@@ -100,9 +100,9 @@ class FilesSource:
         held: list[Batch] = []
         rows = 0
         while True:
-            for piece in self._scan(stop):
-                held.append(piece)
-                rows += piece.table.num_rows + len(piece.quarantined)
+            for part in self._scan(stop):
+                held.append(part)
+                rows += part.table.num_rows + len(part.quarantined)
                 if rows >= self.settings.batch_rows:
                     yield merge(held)
                     held, rows = [], 0
@@ -125,7 +125,7 @@ class FilesSource:
                 inside = (
                     Path(root) / name
                     for root, folders, names in os.walk(path)
-                    if folders.sort() is None  # type: ignore[func-returns-value]
+                    if folders.sort() is None
                     for name in names
                 )
                 shown = [p for p in inside if not any(part.startswith(".") for part in p.relative_to(path).parts)]
@@ -230,8 +230,15 @@ class FilesSource:
                 return None
             raise SourceError("there is no such file", where=str(path), todo="Check the path") from None
         except OSError as error:
-            raise SourceError(f"it cannot be read ({error.strerror})", where=str(path), todo="Check its rights") from None
-        whole = not self.settings.follow or head.count(b"\n") >= (2 if kind == "csv" else 1) or len(head) >= HEAD_BYTES or kind in ("parquet", "arrow")
+            raise SourceError(
+                f"it cannot be read ({error.strerror})", where=str(path), todo="Check its rights"
+            ) from None
+        whole = (
+            not self.settings.follow
+            or head.count(b"\n") >= (2 if kind == "csv" else 1)
+            or len(head) >= HEAD_BYTES
+            or kind in ("parquet", "arrow")
+        )
         if not head or not whole:
             return None
         return fingerprint(head), inode, size

@@ -1,0 +1,1 @@
+"""Web: what listens on a port."""
