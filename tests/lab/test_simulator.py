@@ -54,6 +54,15 @@ def test_a_world_replaces_the_one_before(tmp_path: Path) -> None:
     assert len(list((tmp_path / "records").iterdir())) == 2
 
 
+def test_files_that_are_no_world_are_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "records" / "precious.ndjson"
+    mine.parent.mkdir()
+    mine.write_text("{}", encoding="utf-8")
+    with pytest.raises(SettingsError, match="no world"):
+        build_world(tmp_path, seed=1, **QUIET)
+    assert mine.read_text(encoding="utf-8") == "{}"
+
+
 def test_attacks_leave_the_honest_records_alone(tmp_path: Path) -> None:
     quiet = build_world(tmp_path / "quiet", seed=3, days=7, outlets=6, scale=0.2, attacks=(), format="parquet")
     loud = build_world(tmp_path / "loud", seed=3, days=7, outlets=6, scale=0.2, format="parquet")

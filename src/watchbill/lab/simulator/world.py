@@ -85,7 +85,7 @@ def build_world(
     """Write a world to OUT: records/, reference/ and truth/; the same arguments give the same bytes.
 
     Args:
-        out: folder; its records/, reference/ and truth/ must not exist or be empty of other worlds' files.
+        out: folder; its records/, reference/ and truth/ are new, empty, or an earlier world's, which is replaced.
         seed: seed of everything.
         days: days of records.
         outlets: delivery outlets (stations, hubs and headquarters come on top).
@@ -128,11 +128,7 @@ def _prepare(
     attacks: Sequence[AttackSpec] | None,
     extra: Path | None,
 ) -> _World:
-    for part in ("records", "reference", "truth"):
-        folder = out / part
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
+    _clear(out)
     places = build_places(settings)
     staff = build_staff(settings, places)
     terminals = build_terminals(settings, places, staff)
@@ -147,6 +143,22 @@ def _prepare(
     report = WorldReport(out, accounts=len(accounts))
     write_reference(out / "reference", settings, start, places, staff, terminals, names)
     return _World(settings, places, staff, terminals, names, writer, plans, kinds, start, report)
+
+
+def _clear(out: Path) -> None:
+    """Make the folders; what an earlier world left in them goes, anything else is refused."""
+    folders = [out / part for part in ("records", "reference", "truth")]
+    old = [path for folder in folders if folder.exists() for path in folder.iterdir()]
+    marker = out / "truth" / "attacks.json"
+    if old and not (marker.exists() and all(path.is_file() for path in old)):
+        raise SettingsError("the folder holds something that is no world", where="OUT", todo="choose an empty folder")
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    # Written first, so that an interrupted world is known as one.
+    write_attacks(marker, [])
+    for path in old:
+        if path != marker:
+            path.unlink()
 
 
 def default_attacks(settings: WorldSettings) -> list[AttackSpec]:
