@@ -76,11 +76,13 @@ def looks(count: int, seed: int) -> pa.Table:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     pa.set_cpu_count(1)
+    pa.set_memory_pool(pa.system_memory_pool())
     pa.set_io_thread_count(1)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         table = looks(count, 7)
-        sealing.leaf_hashes(table.slice(0, 10), 0, bytes(32))
+        sealing.leaf_hashes(table.slice(0, 5000), 0, bytes(32))
+        merkle.Frontier().append(bytes(32 * 5000))
         segments.index_of(table.column("id").slice(0, 10), np.arange(10))
         with Journal.open(home) as journal:
             start = time.process_time()

@@ -160,19 +160,19 @@ def test_a_crash_between_any_two_steps_changes_nothing(
 
 
 def test_killed_sealers_leave_one_truth(tmp_path: Path, make: Any, fill: Any) -> None:
-    table, rng = make(3000, days=3), random.Random(5)
+    table, rng = make(1500, days=3), random.Random(5)
     fill(tmp_path, table, 50)
-    command = [sys.executable, "-m", "watchbill.ledger.sealing", str(tmp_path), "--rows-max", "40"]
+    command = [sys.executable, "-m", "watchbill.ledger.sealing", str(tmp_path), "--rows-max", "60"]
     for _ in range(4):
         with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)}, stdout=subprocess.PIPE) as child:
             before = manifest.load(tmp_path).sealed
-            while child.poll() is None and manifest.load(tmp_path).sealed < min(before + rng.randrange(1, 400), 3000):
+            while child.poll() is None and manifest.load(tmp_path).sealed < min(before + rng.randrange(1, 400), 1500):
                 pass
             child.kill()
         assert all_records(tmp_path).equals(table)
-    assert seal(tmp_path, rows_max=40, final=True).sealed == 3000
+    assert seal(tmp_path, rows_max=60, final=True).sealed == 1500
     assert verify(tmp_path).ok
-    assert len(lines_of(tmp_path)) == 60
+    assert len(lines_of(tmp_path)) == 30
 
 
 def test_dropped_journal_files_are_not_missed(tmp_path: Path, make: Any, fill: Any) -> None:

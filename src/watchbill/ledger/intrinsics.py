@@ -1,10 +1,10 @@
-"""Machine operations that numba has no words for: bare pointers to arrays and a 16-byte copy at any alignment."""
+"""Machine operations that numba has no words for: bare pointers, 16-byte copies, calls of a C library's digest."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped,unused-ignore]
 from numba import types
 from numba.extending import intrinsic
 
@@ -43,6 +43,39 @@ def _copy16(_typing: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
     return signature, generate
 
 
+def _digest(
+    _typing: Any,
+    begin: Any,
+    update: Any,
+    end: Any,
+    state: Any,
+    data: Any,
+    start: Any,
+    length: Any,
+    out: Any,
+    at: Any,  # noqa: ANN401 numba's own types
+) -> Any:  # noqa: ANN401 numba's own types
+    """Call a C library's begin(state), update(state, data + start, length), end(out + at, state) by their addresses."""
+    address = types.int64
+    signature = types.void(address, address, address, state, data, address, address, out, address)
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(64)
+        begin, update, end, state, data, start, length, out, at = arguments
+        state, data, out = (builder.bitcast(value, byte) for value in (state, data, out))
+        for function, parameters, values in (
+            (begin, [byte], [state]),
+            (update, [byte, byte, number], [state, builder.gep(data, [start]), length]),
+            (end, [byte, byte], [builder.gep(out, [at]), state]),
+        ):
+            kind = ir.FunctionType(ir.IntType(32), parameters)
+            builder.call(builder.inttoptr(function, kind.as_pointer()), values)
+        return _context.get_dummy_value()
+
+    return signature, generate
+
+
 # Any on purpose: numba passes the first argument itself, and gives kernels bare pointers that Python has no type for
 pointer: Any = intrinsic(_pointer)
 copy16: Any = intrinsic(_copy16)
+digest: Any = intrinsic(_digest)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchbill.core.kernel import kernel
-from watchbill.ledger.intrinsics import copy16, pointer
+from watchbill.ledger.intrinsics import copy16, digest, pointer
 
 STRING: Final = 0
 INT: Final = 1
@@ -280,3 +280,37 @@ def encode_rows(
         out_at[at] = 125
         at += 1
         ends[i + 1] = at
+
+
+@kernel
+def hash_rows(
+    functions: NDArray[np.int64], data: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.uint8]
+) -> None:
+    """Digest each row of `data` into 32 bytes of `out`.
+
+    Args:
+        functions: int64[3], addresses of the library's begin, update and end.
+        data: uint8[m].
+        ends: int64[n + 1], row i is data[ends[i]:ends[i + 1]].
+        out: uint8[32 * n].
+    """
+    state = np.zeros(32, dtype=np.uint64)
+    for i in range(ends.shape[0] - 1):
+        digest(
+            functions[0], functions[1], functions[2], pointer(state), pointer(data), ends[i], ends[i + 1] - ends[i],
+            pointer(out), 32 * i,
+        )  # fmt: skip
+
+
+@kernel
+def hash_pairs(functions: NDArray[np.int64], row: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Digest 0x01 and each 64 bytes of `row` into 32 bytes of `out`."""
+    state = np.zeros(32, dtype=np.uint64)
+    message = np.zeros(81, dtype=np.uint8)
+    message[0] = 1
+    for i in range(out.shape[0] // 32):
+        for k in range(0, 64, 16):
+            copy16(pointer(message), 1 + k, pointer(row), 64 * i + k)
+        digest(
+            functions[0], functions[1], functions[2], pointer(state), pointer(message), 0, 65, pointer(out), 32 * i
+        )  # fmt: skip

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from watchbill.core.errors import LedgerError
+from watchbill.ledger.sha import hash_pairs
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
@@ -88,12 +89,6 @@ class Frontier:
             raise LedgerError("a tree frontier is cut short", todo="Run verify")
         nodes = [body[at : at + HASH_BYTES] for at in range(0, len(body), HASH_BYTES)]
         return cls(int.from_bytes(data[:_SIZE_BYTES], "little"), nodes)
-
-
-def hash_pairs(row: bytes, pairs: int) -> bytes:
-    """Hash `pairs` neighbours of a row of hashes into the row above."""
-    width = 2 * HASH_BYTES
-    return b"".join([sha256(_NODE + row[at : at + width]).digest() for at in range(0, pairs * width, width)])
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

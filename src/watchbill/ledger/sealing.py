@@ -17,14 +17,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from watchbill.core.errors import LedgerBusy, LedgerError, LedgerFull
 from watchbill.ledger import files, segments
@@ -36,6 +34,7 @@ from watchbill.ledger.journal import read_from
 from watchbill.ledger.keys import DAY_MS, NONCE_BYTES, Keys, day_of, nonces
 from watchbill.ledger.manifest import Manifest, Segment
 from watchbill.ledger.merkle import HASH_BYTES, Frontier
+from watchbill.ledger.sha import hash_rows
 
 SORT_BY: Final = ("account", "time")
 INDEX: Final = ("waybill", "subjects", "id")
@@ -206,12 +205,6 @@ def leaf_hashes(table: pa.Table, first_seq: int, day_key: bytes) -> bytes:
     head[:, 1:] = nonces(day_key, first_seq, table.num_rows)
     data, offsets = canonical(table, first_seq, head=head)
     return hash_rows(data, offsets)
-
-
-def hash_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> bytes:
-    """SHA-256 of each row of `data`, end to end."""
-    view, ends = memoryview(data.data), offsets.tolist()
-    return b"".join([sha256(view[start:end]).digest() for start, end in pairwise(ends)])
 
 
 def _flush(work: _Work) -> None:
@@ -419,6 +412,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICE)
     pa.set_cpu_count(1)
+    # measured: the default pool gives pages back and faults them in again, a quarter of all time
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         if given.follow:
             report = follow(given.home, sys.stdin.fileno(), sort_by=sort_by, index=index, rows_max=given.rows_max)
