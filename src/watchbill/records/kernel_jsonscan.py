@@ -17,6 +17,7 @@ from watchbill.records.kernel_jsontext import (
     copy_text,
     integer,
     literal_end,
+    place,
     rfc3339,
     text_end,
     value_end,
@@ -41,6 +42,7 @@ INT_0 = LIST_0 + len(LISTS)
 MASKED = INT_0 + len(INTS)
 EXTRA_NULL = MASKED + 1
 """Codes of fields: texts, then the raw text of `shown`, unknown fields, lists, whole numbers, `masked`."""
+_ONE: int = np.uintp(1)  # type: ignore[assignment]
 _TIMES = 3
 _UNKNOWN_MAX = 256
 
@@ -49,10 +51,7 @@ _SLOTS = 256
 
 
 def _hash_name(name: bytes) -> int:
-    value = 0
-    for byte in name:
-        value = (value * 31 + byte) & 0xFFFFFF
-    return value
+    return name[0] * 31 + name[-1] * 7 + len(name) * 61
 
 
 def _name_table() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
@@ -61,7 +60,7 @@ def _name_table() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int6
     offsets = np.cumsum([0, *(len(name) for name in _NAMES)]).astype(np.int64)
     slots = np.full(_SLOTS, -1, dtype=np.int64)
     for code, name in enumerate(_NAMES):
-        slot = _hash_name(name.encode()) % _SLOTS
+        slot = _hash_name(name.encode()) % _SLOTS if name else 0
         while name and slots[slot] >= 0:
             slot = (slot + 1) % _SLOTS
         if name:
@@ -76,23 +75,24 @@ _DATA, _OFFSETS, _TABLE = _name_table()
 def _key(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
     """(offset of the closing quote, code) of the key whose first character is at `p`; offset -1 when odd."""
     start = p
-    h = whole(0)
-    while buf[p] != 34:
-        if buf[p] < 32 or buf[p] == 92:
+    q = place(p)
+    while buf[q] != 34:
+        if buf[q] < 32 or buf[q] == 92:
             return -1, EXTRA
-        h = (h * 31 + whole(buf[p])) & 0xFFFFFF
-        p += 1
-    slot = h & (_SLOTS - 1)
+        q += _ONE
+    p = whole(q)
+    if p == start:
+        return p, EXTRA
+    slot = (whole(buf[start]) * 31 + whole(buf[p - 1]) * 7 + (p - start) * 61) & (_SLOTS - 1)
     while _TABLE[slot] >= 0:
         code = _TABLE[slot]
         first = _OFFSETS[code]
         if _OFFSETS[code + 1] - first == p - start:
-            same = True
-            for i in range(p - start):
-                if _DATA[first + i] != buf[start + i]:
-                    same = False
-                    break
-            if same:
+            a, b = place(first), place(start)
+            while b < q and _DATA[a] == buf[b]:
+                a += _ONE
+                b += _ONE
+            if b == q:
                 return p, code
         slot = (slot + 1) & (_SLOTS - 1)
     return p, EXTRA
@@ -165,33 +165,33 @@ def _number(buf: NDArray[np.uint8], p: int, which: int) -> tuple[int, int]:
 @kernel
 def _value(
     buf: NDArray[np.uint8], p: int, code: int, row: int, ints: NDArray[np.int64], masked: NDArray[np.int8],
-    tok: NDArray[np.int32], totals: NDArray[np.int64],
+    toks: NDArray[np.int32], count: int, totals: NDArray[np.int64],
 ) -> tuple[int, bool]:  # fmt: skip
-    """(offset after the known field's value at `p`, whether it made the token `tok`); offset -1 when odd."""
+    """(offset after the known field's value at `p`, whether it made token `count`); offset -1 when odd."""
     if buf[p] == 110:
         return literal_end(buf, p), False
-    tok[0] = code
-    tok[1] = p + 1
+    toks[count, 0] = code
+    toks[count, 1] = p + 1
     if code < SHOWN:
         if buf[p] != 34:
             return -1, False
         end = text_end(buf, p + 1)
         if end < 0:
             return -1, False
-        tok[2] = end
+        toks[count, 2] = end
         totals[code] += end - p - 1
         return end + 1, end > p + 1
     if code == SHOWN:
         end = value_end(buf, p)
-        tok[1] = p
-        tok[2] = end
+        toks[count, 1] = p
+        toks[count, 2] = end
         totals[code] += max(end - p, 0)
         return end, True
     if code < INT_0:
         if buf[p] != 91:
             return -1, False
         end, items, size = _list(buf, p)
-        tok[2] = end
+        toks[count, 2] = end
         totals[code] += size
         totals[MASKED + code - LIST_0] += items
         return end, items > 0
@@ -246,14 +246,23 @@ def _row(
         if buf[p] != 58:
             return -1, first
         p = after_space(buf, p + 1)
-        if code == EXTRA:
+        if code < SHOWN and buf[p] == 34 and not seen & (whole(1) << code):
+            # Most values are texts: read here, as a call with this many arrays costs more than the text.
+            seen |= whole(1) << code
+            end = text_end(buf, p + 1)
+            if end > p + 1:
+                toks[count, 0], toks[count, 1], toks[count, 2] = code, p + 1, end
+                totals[code] += end - p - 1
+                count += 1
+            p = end + 1 if end >= 0 else -1
+        elif code == EXTRA:
             p = _unknown(buf, p, key_at, toks, first, count, totals)
             count += 1
         else:
             if seen & (whole(1) << code):
                 return -1, first
             seen |= whole(1) << code
-            p, made = _value(buf, p, code, row, ints, masked, toks[count], totals)
+            p, made = _value(buf, p, code, row, ints, masked, toks, count, totals)
             count += 1 if made else 0
         if p < 0:
             return -1, first
@@ -319,9 +328,10 @@ def scan(
 
 @kernel
 def _fill_list(
-    buf: NDArray[np.uint8], p: int, end: int, offsets: NDArray[np.int32], item: int, out: NDArray[np.uint8], at: int
-) -> tuple[int, int]:
-    """Write the texts of the list in [p, end), empty ones passed over; gives (items, bytes) written so far."""
+    buf: NDArray[np.uint8], p: int, end: int, offsets: NDArray[np.int32], item: int, base: int,
+    out: NDArray[np.uint8], at: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Write the texts of the list in [p, end), empty ones passed over; gives (offset slot, byte) reached."""
     while p < end:
         if buf[p] != 34:
             p += 1
@@ -330,7 +340,7 @@ def _fill_list(
         if close > p + 1:
             at = copy_text(buf, p + 1, close, out, at)
             item += 1
-            offsets[item] = at
+            offsets[item] = at - base
         p = close + 1
     return item, at
 
@@ -350,29 +360,30 @@ def fill(
         item_offsets: int32: Arrow offsets of the list columns' items; list column l begins at `item_bases[l]`.
         used: int64[columns in use]: their codes.
     """
-    at = np.zeros(INT_0, dtype=np.int64)
-    items = np.zeros(2, dtype=np.int64)
+    at = bases[:INT_0].copy()
+    items = item_bases[:2].copy()
     for row in range(firsts.shape[0] - 1):
+        extra_from = at[EXTRA]
         for t in range(firsts[row], firsts[row + 1]):
             code, a, b = toks[t, 0], whole(toks[t, 1]), whole(toks[t, 2])
             if code < SHOWN:
-                at[code] = copy_text(buf, a, b, out[bases[code] :], at[code])
+                at[code] = copy_text(buf, a, b, out, at[code])
             elif code == SHOWN or code == EXTRA:
-                first_of_row = at[code] == offsets[code, row]
-                base = bases[code] + at[code]
+                to = at[code]
                 if code == EXTRA:
-                    out[base] = 123 if first_of_row else 44
-                    base += 1
-                out[base : base + b - a] = buf[a:b]
-                at[code] = base + b - a - bases[code]
+                    out[to] = 123 if to == extra_from else 44
+                    to += 1
+                for p in range(a, b):
+                    out[to] = buf[p]
+                    to += 1
+                at[code] = to
             elif code < INT_0:
                 which = code - LIST_0
-                items[which], at[code] = _fill_list(
-                    buf, a, b, item_offsets[item_bases[which] :], items[which], out[bases[code] :], at[code]
-                )
-        if at[EXTRA] > offsets[EXTRA, row]:
-            out[bases[EXTRA] + at[EXTRA]] = 125
+                items[which], at[code] = _fill_list(buf, a, b, item_offsets, items[which], bases[code], out, at[code])
+        if at[EXTRA] > extra_from:
+            out[at[EXTRA]] = 125
             at[EXTRA] += 1
         for u in range(used.shape[0]):
             code = used[u]
-            offsets[code, row + 1] = items[code - LIST_0] if code >= LIST_0 else at[code]
+            reached = items[code - LIST_0] - item_bases[code - LIST_0] if code >= LIST_0 else at[code] - bases[code]
+            offsets[code, row + 1] = reached
