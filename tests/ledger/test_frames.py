@@ -68,3 +68,12 @@ def test_tables_and_lines_come_back() -> None:
     assert frames.pack_lines(b"") == b""
     with pytest.raises(LedgerError):
         frames.unpack(b"not arrow")
+
+
+@pytest.mark.parametrize("rows", [1, 64, 65])
+def test_a_slice_costs_its_own_rows_only(rows: int) -> None:
+    nested = pa.list_(pa.struct([pa.field("a", pa.string())]))
+    table = pa.table({"a": ["x"] * 100_000, "b": pa.nulls(100_000, nested), "c": [["y"]] * 100_000})
+    payload = frames.pack(table.slice(7, rows))
+    assert frames.unpack(payload).equals(table.slice(7, rows))
+    assert len(payload) < 5_000

@@ -53,8 +53,8 @@ def _digest(
     start: Any,
     length: Any,
     out: Any,
-    at: Any,  # noqa: ANN401 numba's own types
-) -> Any:  # noqa: ANN401 numba's own types
+    at: Any,
+) -> Any:
     """Call a C library's begin(state), update(state, data + start, length), end(out + at, state) by their addresses."""
     address = types.int64
     signature = types.void(address, address, address, state, data, address, address, out, address)

@@ -8,6 +8,7 @@ manifest stands: everything written beyond it is written again.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import select
@@ -41,6 +42,7 @@ INDEX: Final = ("waybill", "subjects", "id")
 ROWS_MAX: Final = 1_000_000
 ARRIVAL: Final = "arrival"
 _LEAF: Final = 0
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _POLL_SECONDS: Final = 0.25
 _NICE: Final = 10
 _BUSY_POLLS_MAX: Final = 240
@@ -137,6 +139,8 @@ def seal(
             _flush(work)
         write_checkpoint(work.keys, home, work.manifest)
     except OSError as error:
+        if error.errno not in _FULL:
+            raise LedgerError(f"sealing could not use its files ({error.strerror})", where=str(home)) from error
         raise LedgerFull(f"the disk did not take a segment ({error.strerror})", where=str(home)) from error
     finally:
         os.close(lock)

@@ -282,48 +282,50 @@ def _segment_hashes(home: Path, segment: dict[str, Any]) -> bytes:
         nonces = stream.update(bytes(16 * batch.num_rows))
         texts = _canonical(batch).to_pylist()
         hashes += [
-            sha256(b"\x00" + nonces[at : at + 16] + text).digest()
+            sha256(b"\x00%b{%b}" % (nonces[at : at + 16], text[1:])).digest()
             for at, text in zip(range(0, 16 * len(texts), 16), texts, strict=True)
         ]
     return b"".join(hashes)
 
 
 def _canonical(batch: pa.RecordBatch) -> pa.Array:
-    """The canonical form of each row (RFC 8785), as binary."""
-    pairs = []
+    """The inside of each row's canonical form (RFC 8785) as binary, with a comma before each key."""
+    pieces: list[Any] = []
     for name in sorted(batch.schema.names, key=lambda name: name.encode("utf-16-be")):
-        column = batch.column(name)
-        if column.null_count < len(column):
-            pairs.append(pc.binary_join_element_wise(json.dumps(name) + ":", _texts(column), ""))
-    inner = pc.binary_join_element_wise(*pairs, ",", null_handling="skip")
-    return pc.binary_join_element_wise("{", inner, "}", "").cast(pa.binary())
+        column, key = batch.column(name), f",{json.dumps(name)}:"
+        if column.null_count == len(column):
+            continue
+        before, text, after = _text(column)
+        if column.null_count:
+            pieces.append(pc.fill_null(pc.binary_join_element_wise(key + before, text, after, ""), ""))
+        else:
+            pieces += [key + before, text, after]
+    return pc.binary_join_element_wise(*pieces, "").cast(pa.binary())
 
 
-def _texts(column: pa.Array) -> pa.Array:
-    """Each value as JSON text; null stays null."""
+def _text(column: pa.Array) -> tuple[str, pa.Array, str]:
+    """Each value as JSON text, with what stands before and behind all of them; null stays null."""
     kind = column.type
     if pa.types.is_string(kind):
-        return _quoted(column)
+        return '"', _escaped(column), '"'
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return column.cast(pa.string())
+        return "", column.cast(pa.string()), ""
     if kind.value_type == pa.string():
-        values = pc.fill_null(_quoted(column.flatten()), "null")
+        quoted = pc.binary_join_element_wise('"', _escaped(column.flatten()), '"', "")
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
-        inner = pc.binary_join(pa.ListArray.from_arrays(offsets, values), ",")
-        joined = pc.binary_join_element_wise("[", inner, "]", "")
-        return pc.if_else(column.is_valid(), joined, pa.scalar(None, pa.string()))
-    return pa.array([None if value is None else _json(value) for value in column.to_pylist()], pa.string())
+        inner = pc.binary_join(pa.ListArray.from_arrays(offsets, pc.fill_null(quoted, "null")), ",")
+        return "[", pc.if_else(column.is_valid(), inner, pa.scalar(None, pa.string())), "]"
+    return "", pa.array([None if value is None else _json(value) for value in column.to_pylist()], pa.string()), ""
 
 
-def _quoted(column: pa.Array) -> pa.Array:
-    """Texts as JSON strings."""
+def _escaped(column: pa.Array) -> pa.Array:
+    """Texts as they stand between the quotes of a JSON string."""
     special = pc.fill_null(pc.match_substring_regex(column, _MUST_ESCAPE), False)
-    plain = pc.binary_join_element_wise('"', column, '"', "")
     if not special.true_count:
-        return plain
-    escaped = [json.dumps(text, ensure_ascii=False) for text in column.filter(special).to_pylist()]
-    return pc.replace_with_mask(plain, special, pa.array(escaped, pa.string()))
+        return column
+    escaped = [json.dumps(text, ensure_ascii=False)[1:-1] for text in column.filter(special).to_pylist()]
+    return pc.replace_with_mask(column, special, pa.array(escaped, pa.string()))
 
 
 def _json(value: object) -> str:
