@@ -1,0 +1,1 @@
+"""Cases: the signals of an account gathered into one file a person can decide on; pure."""

@@ -1,0 +1,143 @@
+"""The book of cases: opened when an account's standing rises, gathered into, never silently closed.
+
+Pure: changes of standing in, cases out; the same changes give the same book, whatever the batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPEN_AT: Final = 2
+"""Standing (index into responses.policy.STEPS) from which a case is opened: ask_reason."""
+SPOKE_NATS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A change of standing with what was known at that event.
+
+    Attributes:
+        seq, time, account: of the record. old, new: steps (index). since: epoch ms, first unexplained record of the run.
+        records: unexplained records since then. posterior: 0-1. evidence: detector id -> nats. devices: unregistered
+        devices used. person_count: persons who hold the account. role: name.
+    """
+
+    seq: int
+    time: int
+    account: str
+    old: int
+    new: int
+    since: int
+    records: int
+    posterior: float
+    evidence: Mapping[str, float]
+    devices: tuple[str, ...] = ()
+    persons_of_account: int = 1
+    role: str = ""
+
+
+@dataclass
+class Case:
+    """One case; `reasons` holds per detector the most nats seen and the records at that moment."""
+
+    id: str
+    seq: int
+    opened: int
+    updated: int
+    account: str
+    kind: str
+    posterior: float
+    since: int
+    until: int
+    records: int
+    status: str = "open"
+    step_worst: int = 0
+    devices: list[str] = field(default_factory=list)
+    reasons: dict[str, tuple[float, int]] = field(default_factory=dict)
+    role: str = ""
+
+
+def kind_of(evidence: Mapping[str, float], role: str, persons_of_account: int) -> str:
+    """What the evidence looks like, by the strongest clue (contract/outputs.md lists the kinds)."""
+    spoke = {name for name, nats in evidence.items() if nats > SPOKE_NATS}
+    if "canary" in spoke:
+        return "canary"
+    if "roster_status" in spoke:
+        return "leaver"
+    if role == "robot":
+        return "service"
+    if "login_place" in spoke:
+        return "leased"
+    if persons_of_account > 1:
+        return "shared"
+    return "leased" if "volume" in spoke else "owner"
+
+
+class CaseBook:
+    """All cases, by account; at most one open case an account."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+        self._open: dict[str, str] = {}
+
+    def take(self, signal: Signal) -> str | None:
+        """Note a change of standing; the id of the case that it belongs to, if any."""
+        case = self.cases.get(self._open.get(signal.account, ""))
+        if case is None:
+            if signal.new < OPEN_AT:
+                return None
+            case = self._start(signal)
+        case.updated = max(case.updated, signal.time)
+        case.until = max(case.until, signal.time)
+        case.since = min(case.since, signal.since or signal.time)
+        case.records = max(case.records, signal.records)
+        case.posterior = max(case.posterior, signal.posterior)
+        case.step_worst = max(case.step_worst, signal.new)
+        case.devices += [device for device in signal.devices if device not in case.devices]
+        for name, nats in signal.evidence.items():
+            if nats > case.reasons.get(name, (SPOKE_NATS, 0))[0]:
+                case.reasons[name] = (nats, signal.records)
+        case.kind = kind_of({name: nats for name, (nats, _) in case.reasons.items()}, signal.role, signal.persons_of_account)
+        if signal.new < OPEN_AT and signal.old >= OPEN_AT and case.status == "open":
+            case.status = "contained" if case.step_worst >= OPEN_AT else case.status
+        elif signal.new >= OPEN_AT:
+            case.status = "open"
+        return case.id
+
+    def look(self, account: str, time: int, records: int) -> None:
+        """An unexplained record of an account whose case is open: the case's span grows."""
+        case = self.cases.get(self._open.get(account, ""))
+        if case is not None:
+            case.until = max(case.until, time)
+            case.records = max(case.records, records)
+
+    def _start(self, signal: Signal) -> Case:
+        case = Case(
+            id=f"c{signal.seq}", seq=signal.seq, opened=signal.time, updated=signal.time, account=signal.account,
+            kind="", posterior=signal.posterior, since=signal.since or signal.time, until=signal.time, records=signal.records,
+            role=signal.role,
+        )  # fmt: skip
+        self.cases[case.id] = case
+        self._open[signal.account] = case.id
+        return case
+
+    def has_open(self, account: str) -> bool:
+        """Whether an account has a case."""
+        return account in self._open
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """JSON-able state."""
+        return [asdict(case) for case in self.cases.values()]
+
+    def restore(self, saved: list[dict[str, Any]]) -> None:
+        """The inverse of `snapshot`."""
+        self.cases, self._open = {}, {}
+        for item in saved:
+            reasons = {name: (float(pair[0]), int(pair[1])) for name, pair in item["reasons"].items()}
+            case = Case(**{**item, "reasons": reasons})
+            self.cases[case.id] = case
+            self._open[case.account] = case.id

@@ -1,0 +1,53 @@
+"""The commands: `watchbill --help` lists them. Errors are one line that says what, where and what to do."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import typer
+from rich.console import Console
+
+from watchbill import __version__
+from watchbill.core.errors import NotFoundError, WatchbillError
+
+app = typer.Typer(
+    name="watchbill", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Knows who is meant to look, and sees who does.",
+)  # fmt: skip
+case_app = typer.Typer(no_args_is_help=True, help="One case.")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Say the version.")) -> None:  # noqa: FBT001, FBT003
+    """Knows who is meant to look, and sees who does."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _mount() -> None:
+    """Every file of commands/ registers its own commands: the folder is the list."""
+    package = importlib.import_module("watchbill.commands")
+    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+        register = getattr(importlib.import_module(f"watchbill.commands.{module}"), "register", None)
+        if register is not None:
+            register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    _mount()
+    try:
+        app()
+    except NotFoundError as error:
+        Console(stderr=True).print(f"[red]{error}[/red]", soft_wrap=True)
+        sys.exit(1)
+    except WatchbillError as error:
+        Console(stderr=True).print(f"[red]{error}[/red]", soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

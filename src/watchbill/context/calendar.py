@@ -1,0 +1,47 @@
+"""Local days and hours of epoch milliseconds in the settings' time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from watchbill.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HOUR_MS: Final = 3_600_000
+_CACHE_MAX: Final = 100_000
+
+
+class Calendar:
+    """Offsets of one time zone, remembered by UTC hour (no zone changes its offset within one)."""
+
+    def __init__(self, time_zone: str) -> None:
+        try:
+            self.zone = ZoneInfo(time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise SettingsError(
+                "is not a known time zone", where="time_zone", todo="use an IANA name such as Asia/Shanghai"
+            ) from error
+        self._offsets: dict[int, int] = {}
+
+    def offset_ms(self, time: int) -> int:
+        """Local minus UTC at `time`, in milliseconds."""
+        hour = time // _HOUR_MS
+        if hour not in self._offsets:
+            if len(self._offsets) >= _CACHE_MAX:
+                self._offsets.clear()
+            delta = datetime.fromtimestamp(hour * 3600, UTC).astimezone(self.zone).utcoffset()
+            self._offsets[hour] = int(delta.total_seconds() * 1000) if delta else 0
+        return self._offsets[hour]
+
+    def day_hour(self, times: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+        """(local day number, local hour 0-23) of each time."""
+        hours, inverse = np.unique(times // _HOUR_MS, return_inverse=True)
+        offsets = np.array([self.offset_ms(int(hour) * _HOUR_MS) for hour in hours], dtype=np.int64)
+        local = times + offsets[inverse] if hours.shape[0] else times
+        return (local // (24 * _HOUR_MS)).astype(np.int32), (local // _HOUR_MS % 24).astype(np.int8)

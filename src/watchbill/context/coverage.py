@@ -1,0 +1,113 @@
+"""Coverage gate: where declared reasons explain too few honest looks, they are no ground for a step.
+
+Each account's own share of explained first looks is kept (decayed by day); a group (role x outlet) is judged by the
+*median* over its accounts, so that one harvester cannot close the gate for his colleagues, nor open it. Groups with too
+few accounts are judged by their role. What has not been seen yet is closed: no step rests on reasons before they have
+shown that they explain. Published once a table tick, read until the next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from watchbill.context.events import EVENT, LOOK
+from watchbill.core.kernel import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from watchbill.core.settings import GateSettings
+
+FEED_GATED: Final = 1
+COVERAGE_GATED: Final = 2
+HABIT: Final = np.dtype(
+    [("explained", np.float32), ("looks", np.float32), ("outlet_id", np.int32), ("day", np.int32), ("role", np.uint8)],
+    align=True,
+)
+"""An account's decayed first looks, and the group in which it was last seen."""
+
+_DECAY: Final = np.float32(0.85)
+_DAY_LOOKS_MAX: Final = 200.0
+_LOOKS_MIN: Final = 5.0
+
+
+@kernel
+def _mark(events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_open: NDArray[np.uint8]) -> None:
+    """Set the coverage bit of `gated` from the published tables, then learn from the event."""
+    roles = role_open.shape[0]
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.kind != LOOK or event.account < 0:
+            continue
+        open_now = role_open[event.role]
+        if event.outlet_id >= 0 and event.outlet_id * roles + event.role < group_open.shape[0]:
+            said = group_open[event.outlet_id * roles + event.role]
+            open_now = said - 1 if said else open_now
+        if not open_now:
+            event.gated |= COVERAGE_GATED
+        if not (event.first and event.reveal) or event.gated & FEED_GATED:
+            continue
+        habit = habits[event.account]
+        if habit.day != event.day:
+            habit.day = event.day
+            habit.explained *= _DECAY
+            habit.looks *= _DECAY
+        habit.role, habit.outlet_id = event.role, event.outlet_id
+        if habit.looks < _DAY_LOOKS_MAX:
+            habit.looks += 1.0
+            habit.explained += 1.0 if event.reason > 0 else 0.0
+
+
+class Coverage:
+    """State of the gate. `mark` on every batch; `publish` at every table tick."""
+
+    def __init__(self, roles: int, settings: GateSettings) -> None:
+        self.settings = settings
+        self.roles = roles
+        self.habits = np.zeros(0, HABIT)
+        self.group_open = np.zeros(0, np.uint8)  # 0 = ask the role, 1 = closed, 2 = open
+        self.role_open = np.zeros(roles, np.uint8)
+
+    def mark(self, events: NDArray[np.void]) -> None:
+        """Set COVERAGE_GATED on looks of closed groups, and learn; EVENT[n] changed in place."""
+        if events.dtype != EVENT:
+            raise TypeError("events must be EVENT rows")
+        _mark(events, self.habits, self.group_open, self.role_open)
+
+    def publish(self, outlets: int) -> None:
+        """Judge every role and every group by the median of its accounts."""
+        some = self.habits[self.habits["looks"] >= _LOOKS_MIN]
+        share = some["explained"] / some["looks"]
+        role = some["role"].astype(np.int64)
+        self.role_open = self._judge(role, share, some["looks"], self.roles).clip(1) - np.uint8(1)
+        inside = some["outlet_id"] >= 0
+        group = some["outlet_id"][inside].astype(np.int64) * self.roles + role[inside]
+        self.group_open = self._judge(group, share[inside], some["looks"][inside], outlets * self.roles)
+
+    def _judge(self, group: NDArray[np.int64], share: NDArray[np.float32], looks: NDArray[np.float32], size: int) -> NDArray[np.uint8]:
+        """uint8[size]: 2 where the median share of at least `coverage_accounts_min` accounts reaches the limit, 1 where
+        it does not, 0 where there is too little to say."""
+        out = np.zeros(size, np.uint8)
+        if group.shape[0] == 0:
+            return out
+        order = np.lexsort((share, group))
+        ordered = group[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        counts = np.diff(np.append(starts, ordered.shape[0]))
+        median = share[order][starts + (counts - 1) // 2]
+        total = np.add.reduceat(looks[order], starts)
+        enough = (counts >= self.settings.coverage_accounts_min) & (total >= self.settings.coverage_looks_min)
+        verdict = np.where(median >= self.settings.coverage_min, 2, 1).astype(np.uint8)
+        out[ordered[starts][enough]] = verdict[enough]
+        return out
+
+    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+        """Named arrays."""
+        return {"habits": self.habits.copy(), "group_open": self.group_open, "role_open": self.role_open}
+
+    def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
+        """The inverse of `snapshot`."""
+        self.habits = saved["habits"].copy()
+        self.group_open, self.role_open = saved["group_open"].astype(np.uint8), saved["role_open"].astype(np.uint8)

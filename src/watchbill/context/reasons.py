@@ -1,0 +1,465 @@
+"""The streaming reason join: for each look, was there work that called for it, as far as was known when it arrived?
+
+One pass in order of seq. Scans and tickets leave keys (who had work on which parcel); a look probes the keys of its
+account's role; an unexplained look waits, and is taken back when its reason arrives late (RETRACT). Paths are declared in
+settings (core/settings.py), never mined. Source of the method: shared/detection.md 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from watchbill.context.events import LOGIN, LOOK, RETRACT
+from watchbill.context.feeds import TICK, feed_tick
+from watchbill.context.roster import Roster, post_at
+from watchbill.context.rules import ANYONE, CLASSES, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
+from watchbill.context.spans import holds, open_span, span_slot
+from watchbill.context.store import explains, remember, seen_lately
+from watchbill.core.hashing import combine
+from watchbill.core.kernel import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCAN: Final = 6
+LOGIN_KIND: Final = 1
+TICKET: Final = 7
+FIRST_LOOK_KIND: Final = 2
+LAST_LOOK_KIND: Final = 5
+SUCCESS: Final = 1
+OPEN: Final = 1
+OUT_FOR_DELIVERY: Final = 5
+HELD: Final = 7
+SIGNED_STATUS: Final = 8
+COVER: Final = 8
+
+T_OUT: Final = 1
+T_IN: Final = 2
+T_HELD: Final = 3
+T_ASSIGNED: Final = 4
+T_SCAN: Final = 5
+T_ANY: Final = 6
+T_TEAM: Final = 7
+T_LOOK: Final = 8
+T_EVERY: Final = 16
+T_UNASSIGNED: Final = 32
+T_MINE: Final = 48
+T_NAMED: Final = 64
+
+C_ASSIGNED, C_OUT, C_COVER, C_IN, C_HELD, C_SCAN, C_ANY, C_TICKET, C_TEAM, C_LOOK = range(1, 11)
+COVERS: Final = 2
+CHAIN_MAX: Final = 256
+NEVER: Final = np.iinfo(np.int64).max
+
+DESK: Final = np.dtype(
+    [
+        ("cover_outlet", np.uint64, (COVERS,)),
+        ("cover_since", np.int64, (COVERS,)),
+        ("cover_until", np.int64, (COVERS,)),
+        ("waiting_head", np.int32),
+        ("waiting_tail", np.int32),
+        ("waiting", np.int32),
+    ],
+    align=True,
+)
+"""State an account: the outlets that it covers, and the queue of its looks that wait for a reason."""
+
+WAITING: Final = np.dtype(
+    [
+        ("item", np.uint64),
+        ("time", np.int64),
+        ("arrival", np.int64),
+        ("seq", np.int64),
+        ("account", np.int32),
+        ("next_of_item", np.int32),
+        ("next_of_account", np.int32),
+        ("weight", np.float32),
+        ("alive", np.uint8),
+    ],
+    align=True,
+)
+"""One unexplained look that waits for a late reason (pooled over all accounts)."""
+
+
+FACT: Final = np.dtype(
+    [
+        ("seq", np.int64), ("time", np.int64), ("arrival", np.int64), ("until", np.int64), ("account", np.uint64),
+        ("assignee", np.uint64), ("device", np.uint64), ("waybill", np.uint64), ("ticket", np.uint64),
+        ("outlet", np.uint64), ("next_outlet", np.uint64), ("account_id", np.int32), ("assignee_id", np.int32),
+        ("outlet_id", np.int32), ("place", np.int32), ("day", np.int32), ("subject_end", np.int32),
+        ("weight", np.float32), ("kind", np.uint8), ("masked", np.uint8), ("outcome", np.uint8), ("decided", np.uint8),
+        ("status", np.uint8), ("state", np.uint8), ("type", np.uint8), ("hour", np.int8),
+    ],
+    align=True,
+)  # fmt: skip
+"""One record as the join reads it: records.columns with dense accounts, outlets and places. The subjects of row i are
+subjects[facts[i - 1].subject_end : facts[i].subject_end]; `decided` = it was made under a decision of ours."""
+
+
+class Known(NamedTuple):
+    """What a look is asked against.
+
+    Attributes:
+        rules: int64[role, RULES_MAX, 5] of context.rules. cells, words, filters: context.store.
+        tickets, signed, parcels: context.spans. desk: DESK[accounts].
+        limits: int64 [after_ms, grace_ms, waiting_an_account, ticket_ms, signed_keep_ms].
+    """
+
+    rules: NDArray[np.int64]
+    cells: NDArray[np.void]
+    words: NDArray[np.uint32]
+    filters: NDArray[np.int64]
+    tickets: NDArray[np.void]
+    signed: NDArray[np.void]
+    parcels: NDArray[np.void]
+    desk: NDArray[np.void]
+    limits: NDArray[np.int64]
+
+
+class Pool(NamedTuple):
+    """Looks that wait for a reason: `looks` WAITING[capacity]; `heads` SPAN cells: item -> newest look (in `since`)."""
+
+    looks: NDArray[np.void]
+    heads: NDArray[np.void]
+
+
+N_EVENTS, N_WORK, N_ITEMS, N_POOL, N_TICKETS, N_SIGNED = range(6)
+
+
+@kernel
+def _on_scan(
+    fact: np.void, used: NDArray[np.int64], known: Known, index: NDArray[np.int32], posts: NDArray[np.void],
+    counters: NDArray[np.int64],
+) -> None:  # fmt: skip
+    waybill, time, cells = fact.waybill, fact.time, known.cells
+    added = 0
+    if used[C_OUT] or used[C_COVER]:
+        added += remember(cells, combine(fact.outlet, waybill, T_OUT), time, 1)
+    if used[C_IN] and fact.next_outlet:
+        added += remember(cells, combine(fact.next_outlet, waybill, T_IN), time, 1)
+    if used[C_HELD] and fact.status == HELD:
+        added += remember(cells, combine(fact.outlet, waybill, T_HELD), time, 1)
+    if used[C_ANY]:
+        added += remember(cells, combine(np.uint64(0), waybill, T_ANY), time, 1)
+    if used[C_SCAN] and fact.account:
+        added += remember(cells, combine(fact.account, waybill, T_SCAN), time, 1)
+    who, who_id = fact.assignee, fact.assignee_id
+    if who == 0 and fact.status == OUT_FOR_DELIVERY:
+        who, who_id = fact.account, fact.account_id
+    if used[C_ASSIGNED] and who:
+        added += remember(cells, combine(who, waybill, T_ASSIGNED), time, 1)
+        post, _ = post_at(index, posts, who_id, time)
+        if used[C_TEAM] and post >= 0 and posts[post].supervisor:
+            added += remember(cells, combine(posts[post].supervisor, waybill, T_TEAM), time, 1)
+    counters[N_WORK] += added
+    if fact.status == SIGNED_STATUS:
+        counters[N_SIGNED] += open_span(known.signed, waybill, time, time + known.limits[4])
+
+
+@kernel
+def _cover(fact: np.void, known: Known) -> None:
+    desk = known.desk[fact.assignee_id]
+    slot = 0
+    for k in range(COVERS):
+        if desk.cover_outlet[k] == fact.outlet:
+            slot = k
+            break
+        if desk.cover_until[k] < desk.cover_until[slot]:
+            slot = k
+    until = fact.until if fact.until else fact.time + known.limits[3]
+    if fact.state != OPEN:
+        until = fact.time + known.limits[1]
+    desk.cover_outlet[slot] = fact.outlet
+    desk.cover_since[slot] = fact.time
+    desk.cover_until[slot] = until
+
+
+@kernel
+def _on_ticket(fact: np.void, type_classes: NDArray[np.int64], known: Known, counters: NDArray[np.int64]) -> None:
+    if fact.type == COVER:
+        if fact.assignee_id >= 0 and fact.outlet:
+            _cover(fact, known)
+        return
+    time, waybill, who = fact.time, fact.waybill, fact.assignee
+    until = fact.until if fact.until else time + known.limits[3]
+    if fact.state != OPEN:
+        until = time + known.limits[1]
+    nobody = np.uint64(0)
+    added = 0
+    for c in range(8):
+        if not type_classes[fact.type] >> c & 1:
+            continue
+        if waybill:
+            added += open_span(known.tickets, combine(waybill, nobody, T_EVERY + c), time, until)
+            tag = T_MINE if who else T_UNASSIGNED
+            added += open_span(known.tickets, combine(waybill, who, tag + c), time, until)
+        else:
+            added += open_span(known.tickets, combine(fact.ticket, who, T_NAMED + c), time, until)
+    counters[N_TICKETS] += added
+
+
+@kernel
+def _ticket_holds(known: Known, rule: NDArray[np.int64], who: np.uint64, item: np.uint64, ticket: np.uint64, time: int) -> bool:
+    window, early, nobody = rule[WINDOW], known.limits[0], np.uint64(0)
+    for c in range(8):
+        if not rule[CLASSES] >> c & 1:
+            continue
+        if item:
+            if holds(known.tickets, combine(item, who, T_MINE + c), time, early, window):
+                return True
+            tag = T_EVERY if rule[ANYONE] else T_UNASSIGNED
+            if holds(known.tickets, combine(item, nobody, tag + c), time, early, window):
+                return True
+        if ticket:
+            if holds(known.tickets, combine(ticket, who, T_NAMED + c), time, early, window):
+                return True
+            if holds(known.tickets, combine(ticket, nobody, T_NAMED + c), time, early, window):
+                return True
+    return False
+
+
+@kernel
+def _work_holds(known: Known, key: np.uint64, time: int, window: int, latest: int) -> bool:
+    if explains(known.cells, known.words, known.filters, key, time, window, latest):
+        return True
+    return known.parcels.shape[0] > 1 and holds(known.parcels, key, time, 0, NEVER)
+
+
+@kernel
+def _covered(known: Known, account: int, item: np.uint64, time: int, window: int, latest: int) -> bool:
+    desk = known.desk[account]
+    for k in range(COVERS):
+        outlet = desk.cover_outlet[k]
+        if outlet and desk.cover_since[k] - known.limits[0] <= time <= desk.cover_until[k]:
+            if _work_holds(known, combine(outlet, item, T_OUT), time, window, latest):
+                return True
+            if _work_holds(known, combine(outlet, item, T_IN), time, window, latest):
+                return True
+    return False
+
+
+@kernel
+def _path(code: int, who: np.uint64, outlet: np.uint64) -> tuple[np.uint64, int]:
+    """(owner, tag) of the work key that a template asks for; owner 0 where the account has no outlet."""
+    if code == C_OUT:
+        return outlet, T_OUT
+    if code == C_IN:
+        return outlet, T_IN
+    if code == C_HELD:
+        return outlet, T_HELD
+    if code == C_SCAN:
+        return who, T_SCAN
+    if code == C_TEAM:
+        return who, T_TEAM
+    return who, T_ASSIGNED
+
+
+@kernel
+def _rule_holds(
+    known: Known, rule: NDArray[np.int64], account: int, who: np.uint64, outlet: np.uint64, item: np.uint64,
+    ticket: np.uint64, time: int, latest: int,
+) -> bool:  # fmt: skip
+    code, window = rule[CODE_AT], rule[WINDOW]
+    if code == C_TICKET:
+        return _ticket_holds(known, rule, who, item, ticket, time)
+    if item == 0:
+        return False
+    if rule[SIGNED] > 0:
+        cell = known.signed[span_slot(known.signed, item)]
+        if cell.key and time > cell.since + rule[SIGNED]:
+            return False
+    if code == C_COVER:
+        return account >= 0 and _covered(known, account, item, time, window, latest)
+    if code == C_ANY:
+        return _work_holds(known, combine(np.uint64(0), item, T_ANY), time, window, latest)
+    if code == C_LOOK:
+        return _work_holds(known, combine(who, item, T_LOOK), time, window, latest)
+    owner, tag = _path(code, who, outlet)
+    return owner != 0 and _work_holds(known, combine(owner, item, tag), time, window, latest)
+
+
+@kernel
+def _reason_of(
+    known: Known, role: int, account: int, who: np.uint64, outlet: np.uint64, item: np.uint64, ticket: np.uint64,
+    time: int, latest: int,
+) -> int:  # fmt: skip
+    for at in range(RULES_MAX):
+        rule = known.rules[role, at]
+        if rule[CODE_AT] == 0:
+            return 0
+        if _rule_holds(known, rule, account, who, outlet, item, ticket, time, latest):
+            return role * RULES_MAX + at + 1
+    return 0
+
+
+@kernel
+def _wait(event: np.void, desk: np.void, pool: Pool, most: int, counters: NDArray[np.int64]) -> None:
+    if desk.waiting >= most:
+        # the oldest gives way: an account keeps its last looks
+        head = desk.waiting_head
+        pool.looks[head].alive = 0
+        desk.waiting_head = pool.looks[head].next_of_account
+        desk.waiting -= 1
+    at = counters[N_POOL]
+    counters[N_POOL] += 1
+    look = pool.looks[at]
+    look.item, look.time, look.arrival, look.seq = event.item, event.time, event.arrival, event.seq
+    look.account, look.weight, look.alive, look.next_of_account = event.account, event.weight, 1, -1
+    head_cell = pool.heads[span_slot(pool.heads, event.item)]
+    look.next_of_item = -1
+    if head_cell.key:
+        look.next_of_item = head_cell.since
+    else:
+        counters[N_ITEMS] += 1
+        head_cell.key = event.item
+    head_cell.since = at
+    if desk.waiting == 0:
+        desk.waiting_head = at
+    else:
+        pool.looks[desk.waiting_tail].next_of_account = at
+    desk.waiting_tail = at
+    desk.waiting += 1
+
+
+@kernel
+def _settle(
+    fact: np.void, row: int, known: Known, index: NDArray[np.int32], posts: NDArray[np.void], pool: Pool,
+    hashes: NDArray[np.uint64], events: NDArray[np.void], counters: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """A record that may explain came in for a parcel: take back the waiting looks at it that it explains."""
+    cell = pool.heads[span_slot(pool.heads, fact.waybill)]
+    if cell.key == 0:
+        return
+    at = cell.since
+    for _ in range(CHAIN_MAX):
+        if at < 0:
+            return
+        look = pool.looks[at]
+        at = look.next_of_item
+        after = known.limits[0]
+        if not look.alive or fact.time > look.time + after:
+            continue  # work that began later than that explains nothing, however late the news of it
+        # late news: later work may already stand under the same key
+        latest = NEVER if fact.arrival - fact.time > after else look.time + after
+        post, _ = post_at(index, posts, look.account, look.time)
+        role = posts[post].role if post >= 0 else known.rules.shape[0] - 1
+        outlet = posts[post].outlet if post >= 0 else np.uint64(0)
+        who = hashes[look.account]
+        reason = _reason_of(known, role, look.account, who, outlet, fact.waybill, fact.ticket, look.time, latest)
+        if reason == 0:
+            continue
+        look.alive = 0
+        counters[N_WORK] += remember(known.cells, combine(who, fact.waybill, T_LOOK), look.time, 1)
+        event = events[counters[N_EVENTS]]
+        counters[N_EVENTS] += 1
+        event.kind, event.seq, event.account, event.row, event.time = RETRACT, look.seq, look.account, row, look.time
+        event.arrival, event.item, event.role, event.weight = fact.arrival, fact.waybill, role, look.weight
+        event.outlet, event.reason, event.day, event.hour = outlet, reason, fact.day, fact.hour
+        event.outlet_id = posts[post].outlet_id if post >= 0 else -1
+        event.first, event.reveal, event.gated, event.canary, event.success, event.roster = 0, 0, 0, 0, 1, 0
+        event.device, event.place = 0, -1
+
+
+@kernel
+def _is_canary(fact: np.void, subjects: NDArray[np.uint64], first: int, canaries: NDArray[np.void]) -> bool:
+    if canaries.shape[0] <= 1:
+        return False
+    if fact.waybill and holds(canaries, fact.waybill, fact.time, 0, NEVER):
+        return True
+    for j in range(first, fact.subject_end):  # noqa: SIM110 - numba compiles a plain loop
+        if holds(canaries, subjects[j], fact.time, 0, NEVER):
+            return True
+    return False
+
+
+@kernel
+def _begin(
+    fact: np.void, row: int, event: np.void, index: NDArray[np.int32], posts: NDArray[np.void], feed: NDArray[np.void],
+    unknown_role: int,
+) -> None:  # fmt: skip
+    """Fill what looks and logins share."""
+    post, status = post_at(index, posts, fact.account_id, fact.time)
+    event.seq, event.row, event.account, event.kind = fact.seq, row, fact.account_id, LOGIN
+    event.time, event.arrival, event.device, event.place = fact.time, fact.arrival, fact.device, fact.place
+    event.day, event.hour, event.roster = fact.day, fact.hour, status
+    event.success = 1 if fact.outcome <= SUCCESS else 0
+    event.role, event.outlet, event.outlet_id = unknown_role, 0, -1
+    event.item, event.weight, event.reason = 0, 0.0, 0
+    event.first, event.reveal, event.gated, event.canary = 0, 0, 0, 0
+    if post >= 0:
+        event.role, event.outlet, event.outlet_id = posts[post].role, posts[post].outlet, posts[post].outlet_id
+    if event.outlet_id >= 0:
+        event.gated = feed[event.outlet_id].gated
+
+
+@kernel
+def _on_look(fact: np.void, event: np.void, first_subject: np.uint64, known: Known, pool: Pool, counters: NDArray[np.int64]) -> None:
+    event.kind = LOOK
+    item = fact.waybill if fact.waybill else first_subject
+    event.item = item
+    account, time, after = fact.account_id, fact.time, known.limits[0]
+    # a device that looks for itself (a scanner) stands in for the account
+    who = fact.account if account >= 0 else fact.device
+    latest = NEVER if fact.arrival - time > after else time + after
+    event.reason = _reason_of(known, event.role, account, who, event.outlet, item, fact.ticket, time, latest)
+    event.reveal = 1 if event.success and not fact.masked and not fact.decided else 0
+    if item == 0:
+        event.first = event.reveal
+    elif event.success:
+        key = combine(who, item, T_LOOK)
+        event.first = 0 if seen_lately(known.cells, key) else 1
+        counters[N_WORK] += remember(known.cells, key, time, 1 if event.reason > 0 else 0)
+    if event.reveal and event.reason == 0 and event.first:
+        event.weight = fact.weight
+        if account >= 0 and item:
+            _wait(event, known.desk[account], pool, known.limits[2], counters)
+
+
+@kernel
+def advance(
+    facts: NDArray[np.void], subjects: NDArray[np.uint64], rules: Rules, known: Known, roster: Roster, pool: Pool,
+    feed: NDArray[np.void], clock: NDArray[np.int64], feed_settings: NDArray[np.float64], canaries: NDArray[np.void],
+    hashes: NDArray[np.uint64], events: NDArray[np.void], counters: NDArray[np.int64],
+) -> int:  # fmt: skip
+    """Run the reason join over a batch, in order; all state is changed in place.
+
+    Args:
+        facts: FACT[n]; it may not cross a UTC day of arrival (the caller rolls the work store there).
+        subjects: uint64, flat. known, pool: every table has room for the batch (the caller reserves).
+        feed, clock, feed_settings: context.feeds. canaries: SPAN cells (one cell = none).
+        hashes: uint64[accounts]: the hash of each dense account.
+        events: EVENT, room for every look, login and waiting look.
+        counters: int64 [events, work keys added, waiting items added, pool used, ticket keys, signed keys].
+
+    Returns:
+        How many events were written.
+    """
+    index, posts = roster.index, roster.posts
+    unknown_role = known.rules.shape[0] - 1
+    counters[N_EVENTS] = 0
+    start = np.int64(0)
+    for i in range(facts.shape[0]):
+        fact = facts[i]
+        if fact.arrival >= clock[TICK]:
+            feed_tick(feed, clock, fact.arrival, feed_settings)
+        kind = fact.kind
+        if kind == SCAN:
+            _on_scan(fact, rules.used, known, index, posts, counters)
+            if fact.outlet_id >= 0:
+                feed[fact.outlet_id].now += 1
+        elif kind == TICKET:
+            _on_ticket(fact, rules.type_classes, known, counters)
+        elif kind >= LOGIN_KIND and (fact.account_id >= 0 or kind != LOGIN_KIND) and kind <= LAST_LOOK_KIND:
+            event = events[counters[N_EVENTS]]
+            counters[N_EVENTS] += 1
+            _begin(fact, i, event, index, posts, feed, unknown_role)
+            if kind != LOGIN_KIND:
+                first_subject = subjects[start] if fact.subject_end > start else np.uint64(0)
+                _on_look(fact, event, first_subject, known, pool, counters)
+                event.canary = 1 if _is_canary(fact, subjects, start, canaries) else 0
+        if (kind == SCAN or kind == TICKET) and fact.waybill:
+            _settle(fact, i, known, index, posts, pool, hashes, events, counters)
+        start = np.int64(fact.subject_end)
+    return counters[N_EVENTS]

@@ -1,0 +1,212 @@
+"""All settings of the engine, typed, with the defaults that the domain's facts give; read from TOML.
+
+Every field is documented in docs/settings.md (a test holds the two together). Times carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from watchbill.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Template = Literal[
+    "assigned", "own_outlet", "cover", "inbound", "held", "own_scan", "any_scan", "ticket", "team", "looked"
+]
+TEMPLATES: tuple[str, ...] = Template.__args__  # type: ignore[attr-defined]  # Literal's own listing of its values
+TicketType = Literal["complaint", "claim", "return", "call", "incident", "change", "legal", "none"]
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown names are refused, so that a typing error cannot hide."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reason(Section):
+    """One declared reason of a role: a short path from the account to the waybill."""
+
+    template: Template
+    name: str = ""
+    window_hours: float = Field(default=360.0, gt=0, le=24 * 60)
+    signed_hours: float = Field(default=0.0, ge=0, le=24 * 60)
+    types: tuple[TicketType, ...] = ()
+    anyone: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name that a verdict carries."""
+        return self.name or self.template
+
+
+class Role(Section):
+    """What explains a role's looks, and how many unexplained unmasked records it may ever see in a burst."""
+
+    reasons: tuple[Reason, ...]
+    tokens_max: float = Field(default=40.0, ge=1, le=10_000)
+    looks_a_day: float = Field(default=100.0, gt=0, le=1_000_000)
+    steps: bool = True
+
+
+_LOOKED = Reason(template="looked", window_hours=168)
+_TEAM = Reason(template="team", window_hours=360)
+_CALLS: tuple[TicketType, ...] = ("call", "complaint", "claim", "return", "none")
+
+
+def _ticket(*types: TicketType, anyone: bool = False) -> Reason:
+    return Reason(template="ticket", types=types, window_hours=336, anyone=anyone)
+
+
+def default_roles() -> dict[str, Role]:
+    """The table of shared/domain.md, "Roles and their legitimate reasons"."""
+    courier = (
+        Reason(template="assigned", window_hours=360, signed_hours=72),
+        Reason(template="own_outlet", window_hours=360, signed_hours=72),
+        Reason(template="own_scan", window_hours=360, signed_hours=72),
+        Reason(template="cover", window_hours=360, signed_hours=72),
+        _ticket(*_CALLS),
+        _LOOKED,
+    )
+    service = (
+        Reason(template="own_outlet", window_hours=720),
+        Reason(template="inbound", window_hours=720),
+        _ticket(*_CALLS),
+        Reason(template="cover", window_hours=720),
+        _TEAM,
+        _LOOKED,
+    )
+    clerk = (
+        Reason(template="held", window_hours=720),
+        Reason(template="own_scan", window_hours=360),
+        Reason(template="cover", window_hours=720),
+        _ticket(*_CALLS),
+        _LOOKED,
+    )
+    hub = (Reason(template="own_outlet", window_hours=48), Reason(template="own_scan", window_hours=48), _LOOKED)
+    unknown = (
+        Reason(template="assigned", window_hours=360),
+        Reason(template="own_scan", window_hours=360),
+        _ticket(*_CALLS, "incident", "change", "legal"),
+        _LOOKED,
+    )
+    return {
+        "courier": Role(reasons=courier, looks_a_day=150),
+        "service": Role(reasons=service, looks_a_day=150),
+        "clerk": Role(reasons=clerk, looks_a_day=250),
+        "hub": Role(reasons=hub, looks_a_day=25, tokens_max=20),
+        "hq_support": Role(reasons=(_ticket(*_CALLS), _LOOKED), looks_a_day=150),
+        "claims": Role(reasons=(_ticket("claim", "return"), _LOOKED), looks_a_day=50),
+        "it": Role(reasons=(_ticket("change", "incident"), _LOOKED), looks_a_day=5, tokens_max=20),
+        "legal": Role(reasons=(_ticket("legal"), _LOOKED), looks_a_day=5, tokens_max=200),
+        "robot": Role(reasons=(Reason(template="any_scan", window_hours=72), _LOOKED), looks_a_day=5_000, tokens_max=400),
+        "unknown": Role(reasons=unknown, looks_a_day=100),
+    }
+
+
+class ReasonSettings(Section):
+    """The streaming join of looks with the work that explains them."""
+
+    roles: dict[str, Role] = Field(default_factory=default_roles)
+    role_names: dict[str, str] = Field(default_factory=dict)
+    after_minutes: float = Field(default=60, ge=0, le=24 * 60)
+    pending_hours: float = Field(default=48, gt=0, le=24 * 14)
+    pending_an_account: int = Field(default=64, ge=1, le=4096)
+    exact_days: int = Field(default=3, ge=1, le=14)
+    field_tokens: dict[str, float] = Field(default_factory=lambda: {"id_number": 10.0, "bank_card": 10.0})
+    ticket_grace_minutes: float = Field(default=30, ge=0, le=24 * 60)
+
+
+class GateSettings(Section):
+    """When evidence from reasons may not be used."""
+
+    coverage_min: float = Field(default=0.80, ge=0, le=1)
+    coverage_looks_min: int = Field(default=20, ge=1)
+    coverage_accounts_min: int = Field(default=3, ge=1)
+    feed_quantile: float = Field(default=0.01, gt=0, lt=0.5)
+    feed_scans_min: float = Field(default=5, gt=0)
+    roster_grace_days: float = Field(default=7, ge=0, le=90)
+
+
+class RiskSettings(Section):
+    """From evidence to one posterior and one guarantee number."""
+
+    prior_log_odds: float = -7.0
+    family_cap_nats: float = Field(default=4.0, gt=0)
+    weights: dict[str, float] = Field(
+        default_factory=lambda: {"reason": 0.5, "volume": 0.1, "login": 0.1, "roster": 0.15, "canary": 0.15}
+    )
+
+
+class PolicySettings(Section):
+    """The ladder: at which guarantee number (mean run between false alarms, in looks) a step is taken, and for how long."""
+
+    ask_reason_at: float = Field(default=1e3, gt=1)
+    step_up_at: float = Field(default=1e5, gt=1)
+    throttle_at: float = Field(default=1e7, gt=1)
+    end_session_at: float = Field(default=1e8, gt=1)
+    suspend_at: float = Field(default=1e12, gt=1)
+    step_hours: float = Field(default=24, gt=0, le=24 * 30)
+    suspend_minutes: float = Field(default=15, gt=0, le=15)
+    relax_factor: float = Field(default=10, ge=1)
+
+
+class LimitSettings(Section):
+    """What nobody can make grow without a bound."""
+
+    accounts_max: int = Field(default=2_000_000, ge=1)
+    outlets_max: int = Field(default=200_000, ge=1)
+    reference_rows_max: int = Field(default=50_000_000, ge=1)
+
+
+class Settings(Section):
+    """Everything that changes what the engine says; a change of it is itself a journal record."""
+
+    time_zone: str = "Asia/Shanghai"
+    table_minutes: int = Field(default=60, ge=1, le=1440)
+    tick_seconds: int = Field(default=60, ge=1, le=3600)
+    reasons: ReasonSettings = Field(default_factory=ReasonSettings)
+    gates: GateSettings = Field(default_factory=GateSettings)
+    risk: RiskSettings = Field(default_factory=RiskSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    detectors_off: tuple[str, ...] = ()
+
+
+def parse_settings(data: dict[str, object], where: str) -> Settings:
+    """Settings from a parsed TOML table.
+
+    Roles given are merged over the default roles, one by one.
+
+    Raises:
+        SettingsError: a name or a value is wrong; says which.
+    """
+    merged = dict(data)
+    reasons = merged.get("reasons")
+    if isinstance(reasons, dict) and isinstance(reasons.get("roles"), dict):
+        roles = {name: role.model_dump() for name, role in default_roles().items()} | reasons["roles"]
+        merged["reasons"] = {**reasons, "roles": roles}
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"{path}: {first['msg']}", where=where, todo="docs/settings.md lists every setting with its range"
+        ) from error
+
+
+def load_settings(path: Path) -> dict[str, object]:
+    """Read a TOML file.
+
+    Raises:
+        SettingsError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}", where=path.name, todo="check the path and the TOML") from error

@@ -1,0 +1,1 @@
+"""Detectors: from account events to evidence in nats, one file each; the folder is the registry."""

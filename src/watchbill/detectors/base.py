@@ -1,0 +1,140 @@
+"""What a detector is: a class named `Detector` in a file of this folder; the file's name is its id.
+
+A detector reads account events (`context.events.EVENT`) in order and says, after each, the log of its e-value for that
+account (nats; 0 = nothing against it). It scores before it learns, keeps a fixed number of bytes an account, and reads
+what it needs of others only from tables published at table ticks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from watchbill.core.settings import Settings
+
+FAMILIES: Final = ("reason", "volume", "login", "roster", "canary")
+_NOT_DETECTORS: Final = frozenset({"base", "kernels"})
+
+
+@dataclass(frozen=True)
+class Example:
+    """Events of one account that a detector must, or must not, find; replayed by the law suite and shown in the docs.
+
+    Attributes:
+        name: what happens, in a few words. found: whether the evidence must pass `nats_min` at the end.
+        events: EVENT rows of account 0, in order.
+    """
+
+    name: str
+    events: NDArray[np.void]
+    found: bool
+    nats_min: float = 5.0
+
+
+@dataclass
+class Surroundings:
+    """What detectors may know beside events: sizes, roles, places; the same object for all of them.
+
+    Attributes:
+        accounts, outlets: how many dense accounts and outlets there are. roles: names by code.
+        lat, lon: float64[places], NaN when unknown. place_kind: uint8[places] (context.networks.KINDS).
+        registered: sorted uint64 hashes of devices in the devices table. present: names of the tables that are there.
+        tokens_max, looks_a_day: float32[roles] from settings.
+    """
+
+    accounts: int = 0
+    outlets: int = 0
+    roles: tuple[str, ...] = ("unknown",)
+    lat: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    lon: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    place_kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    registered: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    present: frozenset[str] = frozenset()
+    tokens_max: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 40, np.float32))
+    looks_a_day: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 100, np.float32))
+
+
+class DetectorBase(ABC):
+    """Base of all detectors.
+
+    Class attributes:
+        family: one of FAMILIES, or "bound" for the token bucket. needs: tables without which it stays silent.
+        row: structured dtype of the state of one account. tables: names of further array attributes that are state.
+        text_zh, text_en: what a case says when this detector spoke.
+    """
+
+    id: ClassVar[str] = ""
+    family: ClassVar[str]
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    row: ClassVar[np.dtype[Any]]
+    tables: ClassVar[tuple[str, ...]] = ()
+    text_en: ClassVar[str]
+    text_zh: ClassVar[str]
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.rows: NDArray[np.void] = np.zeros(0, self.row)
+
+    def grow(self, accounts: int) -> None:
+        """Room for `accounts` rows; new rows are `blank`."""
+        have = self.rows.shape[0]
+        if accounts > have:
+            self.rows = np.concatenate([self.rows, self.blank(max(64, accounts + accounts // 2) - have)])
+
+    def blank(self, count: int) -> NDArray[np.void]:
+        """Rows of accounts never seen."""
+        return np.zeros(count, self.row)
+
+    @abstractmethod
+    def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
+        """float32[n]: log e-value of each event's account after the event (0 where it is silent)."""
+
+    def publish(self, arrival: int, around: Surroundings) -> None:  # noqa: B027 - most have no table to publish
+        """A table tick at `arrival` (epoch ms): renew published tables."""
+
+    def silent(self, around: Surroundings) -> str:
+        """Why it is silent ("" when it works)."""
+        missing = [name for name in self.needs if name not in around.present]
+        return f"no {', '.join(missing)} table" if missing else ""
+
+    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+        """All state as named arrays."""
+        return {"rows": self.rows.copy()} | {name: np.array(getattr(self, name)) for name in self.tables}
+
+    def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
+        """The inverse of `snapshot`."""
+        self.rows = np.asarray(saved["rows"]).copy()
+        for name in self.tables:
+            setattr(self, name, np.asarray(saved[name]).copy())
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> list[Example]:
+        """At least one found and one not found."""
+
+
+def detector_ids() -> list[str]:
+    """Ids of all detectors: the files of this folder, sorted."""
+    package = importlib.import_module("watchbill.detectors")
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in _NOT_DETECTORS)
+
+
+def load_detectors(settings: Settings) -> list[DetectorBase]:
+    """One of each detector that settings leave on, in order of id."""
+    out: list[DetectorBase] = []
+    for name in detector_ids():
+        if name in settings.detectors_off:
+            continue
+        kind: type[DetectorBase] = importlib.import_module(f"watchbill.detectors.{name}").Detector
+        kind.id = name
+        out.append(kind(settings))
+    return out

@@ -1,0 +1,115 @@
+"""Bounded loss. Catches: any run of unexplained unmasked looks, whatever the other detectors think, at its token count.
+
+Misses: explained looks (they cost nothing), and harvests slower than the refill.
+
+A token bucket an account: capacity max(8, own 99.9 % hourly quantile), refill at the own 99 % hourly quantile, neither
+above the role's ceiling; each unexplained unmasked first look costs its weight; a late reason refunds. Own quantiles are
+those of a negative binomial with the decayed mean of the account's unexplained looks an hour, learned winsorised so that
+a harvest does not teach the bucket to allow harvests. A silent feed freezes evidence, never the bucket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from watchbill.context.events import LOOK, RETRACT
+from watchbill.core.kernel import kernel
+from watchbill.detectors.base import DetectorBase, Example, Surroundings
+from watchbill.detectors.kernels import example_looks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROW: Final = np.dtype(
+    [
+        ("last", np.int64),  # arrival up to which refill is paid
+        ("spent", np.float32),  # tokens missing from the full bucket
+        ("mean", np.float32),  # decayed mean of unexplained looks an active hour
+        ("count", np.float32),  # unexplained looks in the running hour
+        ("hour", np.int32),
+    ],
+    align=True,
+)
+CAPACITY_MIN: Final = 8.0
+MEAN_START: Final = 0.25
+_HOUR_MS: Final = 3_600_000
+_LEARN: Final = 0.05
+_Z99: Final = 2.326
+_Z999: Final = 3.09
+
+
+@kernel
+def hourly_quantile(mean: float, z: float) -> float:
+    """Upper quantile of a negative binomial with dispersion 1 (variance mean + mean^2), by its normal approximation."""
+    return mean + z * np.sqrt(mean + mean * mean)
+
+
+@kernel
+def _refill(row: np.void, arrival: int, ceiling: float) -> None:
+    hour = np.int32(arrival // _HOUR_MS)
+    if row.hour != hour:
+        if row.hour:
+            top = hourly_quantile(row.mean, _Z99)
+            row.mean += _LEARN * (min(row.count, top) - row.mean)
+        else:
+            row.mean = MEAN_START
+        row.hour, row.count = hour, 0
+    if row.last:
+        rate = min(hourly_quantile(row.mean, _Z99), ceiling)
+        row.spent = max(0.0, row.spent - rate * max(0, arrival - row.last) / _HOUR_MS)
+    row.last = max(row.last, arrival)
+
+
+@kernel
+def _observe(events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    for i in range(events.shape[0]):
+        event = events[i]
+        out[i] = CAPACITY_MIN
+        if event.account < 0:
+            continue
+        row = rows[event.account]
+        ceiling = ceilings[event.role]
+        if event.kind == RETRACT:
+            row.spent = max(0.0, row.spent - event.weight)
+        if event.kind != LOOK:
+            continue
+        _refill(row, event.arrival, ceiling)
+        capacity = min(max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)), ceiling)
+        left = capacity - row.spent
+        # no step may rest on reasons where coverage is too low: there the bucket stays full
+        if event.weight > 0 and event.reveal and not event.gated & 2:
+            row.count += 1
+            if left >= event.weight:
+                row.spent += event.weight
+                left -= event.weight
+            else:
+                left = -1.0 - max(left, 0.0)
+        out[i] = left
+
+
+class Detector(DetectorBase):
+    """The token bucket of an account. Its output is not evidence: tokens left, negative where the look is over the bound."""
+
+    family = "bound"
+    row: ClassVar[np.dtype[Any]] = ROW
+    text_en = "used up its allowance of unexplained unmasked records"
+    text_zh = "无业务理由的明文查询已超过限额"
+
+    def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
+        """float32[n]: tokens left after the event; -1 - left where this look needed more."""
+        self.grow(around.accounts)
+        out = np.zeros(events.shape[0], np.float32)
+        _observe(events, self.rows, around.tokens_max, out)
+        return out
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        """For the bucket "found" means: over the bound at the end."""
+        honest = example_looks(60)
+        honest["reason"], honest["weight"] = 1, 0
+        return [
+            Example("nine unexplained records in a minute", example_looks(9, gap_ms=6_000), found=True, nats_min=-1),
+            Example("sixty explained records", honest, found=False, nats_min=-1),
+        ]

@@ -1,0 +1,56 @@
+"""Small tools that detectors share: the bet on a rare daily event, distances, and example events for the law suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from watchbill.context.events import EVENT, LOOK
+from watchbill.core.kernel import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STAKE: Final = 0.1
+"""Share of the capital bet each active day on a rare event."""
+
+EARTH_KM: Final = 6371.0
+_DAY_MS: Final = 86_400_000
+
+
+@kernel
+def daily_stake(log_m: float) -> float:
+    """A new active day begins: the stake is paid. Capital under 1 is topped up to 1 first (e-CUSUM)."""
+    return max(log_m, 0.0) + np.log(1.0 - STAKE)
+
+
+@kernel
+def rare_event(log_m: float, probability: float) -> float:
+    """The event of honest daily probability at most `probability` happened (first time today): the bet pays out.
+
+    Over a day the factor is 1 - s without the event and 1 - s + s / p with it, whose mean under the null is at most 1.
+    """
+    return log_m + np.log((1.0 - STAKE + STAKE / probability) / (1.0 - STAKE))
+
+
+@kernel
+def distance_km(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
+    """Great-circle distance by the haversine formula; degrees in, kilometres out."""
+    a, b = np.radians(lat1), np.radians(lat2)
+    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_KM * np.arcsin(np.sqrt(min(1.0, half)))
+
+
+def example_looks(count: int, *, gap_ms: int = 60_000, start_day: int = 20_000) -> NDArray[np.void]:
+    """Events of account 0: `count` unexplained first unmasked looks, `gap_ms` apart, from 09:00 of `start_day`."""
+    events = np.zeros(count, EVENT)
+    events["seq"] = np.arange(count)
+    events["row"] = np.arange(count)
+    time = start_day * _DAY_MS + 9 * 3_600_000 + np.arange(count, dtype=np.int64) * gap_ms
+    events["time"] = events["arrival"] = time
+    events["day"], events["hour"] = time // _DAY_MS, time // 3_600_000 % 24
+    events["kind"], events["first"], events["reveal"], events["success"] = LOOK, 1, 1, 1
+    events["item"] = np.arange(1, count + 1)
+    events["weight"], events["outlet_id"], events["place"] = 1.0, -1, -1
+    return events

@@ -1,0 +1,1 @@
+"""From risk to what happens: the ladder as a pure policy."""

@@ -1,0 +1,151 @@
+"""The containment ladder: from an account's guarantee number, its token bucket and its standing to a decision a look.
+
+Pure: standing and one event in, standing and a decision out, row by row in order of seq. A step is taken when the
+guarantee number passes its threshold, expires by itself, and is relaxed when evidence is taken back. Nobody is suspended
+for longer than it takes a person to look: after that the account works on with masked values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from watchbill.context.events import LOOK, RETRACT
+from watchbill.core.kernel import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from watchbill.core.settings import PolicySettings
+
+STEPS: Final = ("none", "mask", "ask_reason", "step_up", "throttle", "end_session", "suspend")
+NONE, MASK, ASK_REASON, STEP_UP, THROTTLE, END_SESSION, SUSPEND = range(7)
+DECISIONS: Final = ("allow", "mask", "ask_reason", "step_up", "throttle", "deny")
+ALLOW, DO_MASK, DO_ASK, DO_STEP_UP, DO_THROTTLE, DENY = range(6)
+
+STANDING: Final = np.dtype(
+    [
+        ("until", np.int64),  # when the step expires (arrival)
+        ("quiet_until", np.int64),  # after a suspension that nobody looked at: no step above mask before this
+        ("since", np.int64),  # time of the first unexplained record of the running evidence
+        ("acted", np.float32),  # log guarantee at which the last step up was taken
+        ("records", np.int32),  # unexplained unmasked first looks since then
+        ("step", np.uint8),
+        ("whole", np.uint8),  # 1: the mask is for every look (after a suspension), 0: for unexplained looks over the bound
+    ],
+    align=True,
+)
+"""Standing of an account."""
+
+CHANGE: Final = np.dtype(
+    [("event", np.int32), ("account", np.int32), ("until", np.int64), ("old", np.uint8), ("new", np.uint8)], align=True
+)
+"""One step up or down; `event` is the index of the event that made it."""
+
+_HOUR_MS: Final = 3_600_000
+
+
+def thresholds(settings: PolicySettings) -> NDArray[np.float64]:
+    """float64[7]: log guarantee number at which each step is taken (infinite for none and mask), nats."""
+    inf = np.inf
+    numbers = [inf, inf, settings.ask_reason_at, settings.step_up_at, settings.throttle_at]
+    return np.log(np.array([*numbers, settings.end_session_at, settings.suspend_at]))
+
+
+@kernel
+def wanted_step(guarantee: float, limits: NDArray[np.float64]) -> int:
+    """The highest step whose threshold the log guarantee number reaches."""
+    for step in range(SUSPEND, MASK, -1):
+        if guarantee >= limits[step]:
+            return step
+    return NONE
+
+
+@kernel
+def _change(
+    standing: np.void, event: int, account: int, step: int, until: int, changes: NDArray[np.void], count: int
+) -> int:
+    row = changes[count]
+    row.event, row.account, row.until, row.old, row.new = event, account, until, standing.step, step
+    standing.step, standing.until = step, until
+    return count + 1
+
+
+@kernel
+def _decision(standing: np.void, reveal: bool, unexplained: bool, short: bool) -> int:
+    step = standing.step
+    if step >= END_SESSION:
+        return DENY
+    if not reveal:
+        return ALLOW
+    if step == THROTTLE:
+        return DO_THROTTLE
+    if step == STEP_UP:
+        return DO_STEP_UP
+    if step == MASK and standing.whole:
+        return DO_MASK
+    if unexplained and step == ASK_REASON:
+        return DO_ASK
+    return DO_MASK if unexplained and short else ALLOW
+
+
+@kernel
+def apply_policy(
+    events: NDArray[np.void], guarantee: NDArray[np.float32], left: NDArray[np.float32], standings: NDArray[np.void],
+    limits: NDArray[np.float64], relax: float, spans_ms: NDArray[np.int64], decisions: NDArray[np.uint8],
+    changes: NDArray[np.void],
+) -> int:  # fmt: skip
+    """Run the ladder over events in order.
+
+    Args:
+        events: EVENT[n]. guarantee: float32[n], log. left: float32[n], tokens left, negative = over the bound.
+        standings: STANDING[accounts], changed in place. limits: `thresholds`. relax: nats under a threshold at which a
+            step is taken back. spans_ms: int64 [step, suspension, mask].
+        decisions: uint8[n], filled for looks. changes: CHANGE[3 n], filled.
+
+    Returns:
+        How many changes were written.
+    """
+    count = 0
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.account < 0:
+            continue
+        standing = standings[event.account]
+        now = event.arrival
+        if standing.step and now >= standing.until:
+            if standing.step == SUSPEND:
+                # nobody looked in time: the firm's failure, not the person's
+                standing.whole, standing.quiet_until = 1, now + spans_ms[0]
+                count = _change(standing, i, event.account, MASK, now + spans_ms[0], changes, count)
+            else:
+                standing.whole, standing.acted = 0, 0
+                count = _change(standing, i, event.account, NONE, 0, changes, count)
+        if event.kind == LOOK and event.first and event.reveal and event.reason == 0:
+            if guarantee[i] <= 0 or standing.records == 0:
+                standing.since, standing.records = event.time, 0
+            standing.records += 1
+        step = wanted_step(guarantee[i], limits)
+        # a harvester of his own outlet's parcels must not talk himself free: above "ask" only evidence taken back relaxes
+        may_relax = standing.step == ASK_REASON or (standing.step > ASK_REASON and event.kind == RETRACT)
+        if may_relax and guarantee[i] < limits[standing.step] - relax:
+            count = _change(standing, i, event.account, step, now + spans_ms[0] if step else 0, changes, count)
+            standing.acted = guarantee[i]
+        if event.kind == RETRACT:
+            continue
+        if step > standing.step and now >= standing.quiet_until:
+            standing.whole, standing.acted = 0, guarantee[i]
+            span = spans_ms[1] if step == SUSPEND else spans_ms[0]
+            count = _change(standing, i, event.account, step, now + span, changes, count)
+        if event.kind == LOOK:
+            short = left[i] < 0
+            if short and standing.step == NONE:
+                count = _change(standing, i, event.account, MASK, now + spans_ms[2], changes, count)
+            decisions[i] = _decision(standing, event.reveal == 1, event.reason == 0, short)
+    return count
+
+
+def spans_ms(settings: PolicySettings) -> NDArray[np.int64]:
+    """int64 [step, suspension, mask] in milliseconds."""
+    return np.array([settings.step_hours * _HOUR_MS, settings.suspend_minutes * 60_000, _HOUR_MS], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Runners: the whole flow on one page (pipeline), and what drives it (local)."""

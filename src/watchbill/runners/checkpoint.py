@@ -1,0 +1,80 @@
+"""Checkpoints: the whole state at a journal height, so that a restart replays only what came after.
+
+A checkpoint is one folder `state/<height>/` with `arrays.npz` (NumPy arrays, never pickled) and `parts.json`; it is
+written beside and renamed, and only then are older ones removed. A checkpoint that is not whole is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION: Final = 1
+_KEPT: Final = 2
+
+
+def save_checkpoint(home: Path, height: int, state: dict[str, Any]) -> Path:
+    """Write `state` (arrays, and JSON-able parts) as the checkpoint at `height`; durable when this returns."""
+    root = home / "state"
+    root.mkdir(parents=True, exist_ok=True)
+    fresh = root / f"{height:020d}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    parts = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
+    with (fresh / "arrays.npz").open("wb") as handle:
+        np.savez(handle, **{name.replace("/", "|"): array for name, array in arrays.items()})
+        _sync(handle.fileno(), handle)
+    with (fresh / "parts.json").open("w", encoding="utf-8") as text:
+        json.dump({"version": VERSION, "height": height, "parts": parts}, text, ensure_ascii=False)
+        text.flush()
+        os.fsync(text.fileno())
+    place = root / f"{height:020d}"
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def _sync(descriptor: int, handle: Any) -> None:  # noqa: ANN401 - any binary file
+    handle.flush()
+    os.fsync(descriptor)
+
+
+def load_checkpoint(home: Path, highest: int) -> tuple[int, dict[str, Any]] | None:
+    """(height, state) of the newest whole checkpoint at or under `highest`; None when there is none."""
+    root = home / "state"
+    if not root.is_dir():
+        return None
+    for place in sorted((path for path in root.iterdir() if path.name.isdigit()), reverse=True):
+        if int(place.name) > highest:
+            continue
+        state = _read(place)
+        if state is not None:
+            return int(place.name), state
+    return None
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    try:
+        saved = json.loads((place / "parts.json").read_text(encoding="utf-8"))
+        if saved["version"] > VERSION or saved["height"] != int(place.name):
+            return None
+        with np.load(place / "arrays.npz", allow_pickle=False) as arrays:
+            state: dict[str, Any] = {name.replace("|", "/"): arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError):
+        return None
+    return state | saved["parts"]

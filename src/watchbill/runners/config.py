@@ -1,0 +1,94 @@
+"""The settings file of `watchbill run` (TOML): where the home is, what is read, and how the engine is set.
+
+    home = "/var/lib/watchbill"          # relative paths stand beside the file
+    reference = "reference"
+    [engine]                              # core/settings.py: reasons, gates, risk, policy, limits ...
+    [records]                             # records/limits.py
+    [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
+    [http]                                # web/ingest.py: host, port, certificate
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from watchbill.core.errors import SettingsError
+from watchbill.core.settings import Settings, load_settings, parse_settings
+from watchbill.records.limits import RecordLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KNOWN: Final = ("home", "reference", "engine", "records", "sources", "http", "checkpoint_seconds", "reload_seconds")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A parsed settings file. `sources` are the raw tables; sources.base.open_source checks each."""
+
+    home: Path
+    reference: Path | None = None
+    engine: Settings = field(default_factory=Settings)
+    records: RecordLimits = field(default_factory=RecordLimits)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    http: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint_seconds: float = 60.0
+    reload_seconds: float = 30.0
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and check a settings file.
+
+    Raises:
+        SettingsError: says which setting is wrong, and how.
+    """
+    data = load_settings(path)
+    unknown = sorted(set(data) - set(_KNOWN))
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting", where=path.name, todo=f"known: {', '.join(_KNOWN)}")
+    base = path.resolve().parent
+    try:
+        records = RecordLimits.model_validate(data.get("records", {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"{path.name} [records]"
+        raise SettingsError(f"{first['loc']}: {first['msg']}", where=where, todo="see docs/settings.md") from error
+    reference = data.get("reference")
+    return RunConfig(
+        home=base / str(data.get("home", "watchbill-home")),
+        reference=base / str(reference) if reference else None,
+        engine=parse_settings(_table(data, "engine", path), f"{path.name} [engine]"),
+        records=records,
+        sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
+        http=_table(data, "http", path),
+        checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
+        reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
+    )
+
+
+def _table(data: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    value = data.get(name, {})
+    if not isinstance(value, dict):
+        raise SettingsError(f"{name} is not a table", where=path.name, todo=f"write [{name}] and its settings under it")
+    return value
+
+
+def _seconds(data: Mapping[str, Any], name: str, default: float, path: Path) -> float:
+    value = data.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 86_400:  # noqa: PLR2004
+        raise SettingsError(f"{name} is not between 0.1 and 86400", where=path.name, todo="give seconds")
+    return float(value)
+
+
+def _placed(table: object, base: Path) -> dict[str, Any]:
+    """A source's table with its relative paths beside the settings file."""
+    if not isinstance(table, dict):
+        raise SettingsError("is not a table", where="[sources]", todo="write [sources.NAME] and its settings under it")
+    out = dict(table)
+    if isinstance(out.get("paths"), list):
+        out["paths"] = [str(base / str(path)) for path in out["paths"]]
+    return out

@@ -1,0 +1,270 @@
+"""The engine of one home: the one writer that journals batches, steps over them, and can always begin again.
+
+Order for each batch: stamp arrival > drop duplicates > journal and sync > step > outputs. A checkpoint holds the state at
+a height; recovery loads it, replays the journal after it, and goes on. What is said is thus a function of the journal.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from watchbill.core.errors import LedgerFull
+from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
+from watchbill.ledger.journal import Journal
+from watchbill.records.columns import columns_of
+from watchbill.records.dedup import CONFLICT_REASON, Seen
+from watchbill.records.limits import RecordLimits
+from watchbill.records.quarantine import to_ndjson
+from watchbill.records.schema import SCHEMA
+from watchbill.records.validate import stamp_arrival
+from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
+from watchbill.runners.lookup import sealed_lookup
+from watchbill.runners.outputs import OutputFiles
+from watchbill.runners.pipeline import Pipeline
+from watchbill.runners.references import References
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from watchbill.core.settings import Settings
+    from watchbill.records.batch import Batch
+    from watchbill.runners.clock import Clock
+
+_RETRY_SECONDS: Final = 1.0
+CONTROL_SOURCE: Final = "watchbill"
+
+
+@dataclass
+class Counts:
+    """What a home has taken in."""
+
+    kinds: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    quarantined: int = 0
+    looks: int = 0
+    decisions: dict[str, int] = field(default_factory=dict)
+    interventions: int = 0
+    first_time: int | None = None
+    last_time: int | None = None
+
+
+class Engine:
+    """One home, opened for writing."""
+
+    def __init__(self, home: Path, settings: Settings, clock: Clock, *, limits: RecordLimits | None = None) -> None:
+        self.home, self.settings, self.clock = home, settings, clock
+        self.limits = limits or RecordLimits()
+        home.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal.open(home)
+        self.pipeline = Pipeline(settings)
+        self.references = References(home, settings)
+        self.seen = Seen(sealed_lookup(home))
+        self.outputs = OutputFiles(home)
+        self.positions: dict[str, dict[str, Any]] = {}
+        self.last_arrival: dict[str, int] = {}
+        self.counts = Counts()
+        self.arrival = 0
+        self.done = 0
+        self.on_full: Callable[[str], None] = lambda _message: None
+        self._control: list[tuple[str, dict[str, Any]]] = []
+        try:
+            self._recover()
+        except BaseException:
+            self.journal.close()
+            raise
+
+    # -- recovery ----------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        found = load_checkpoint(self.home, self.journal.durable)
+        self.outputs.rewind(0, 0) if found is None else self._restore(*found)
+        for seq, frame in self.journal.frames(self.done):
+            if seq < self.done:
+                continue  # the checkpoint stands behind this frame's records
+            self._again(seq, frame)
+
+    def _restore(self, height: int, state: dict[str, Any]) -> None:
+        self.outputs.rewind(height, int(state["interventions_bytes"]))
+        # names first, then the tables, whose arrays index them
+        self.pipeline.restore(state)
+        for name, key in state["references"].items():
+            self.pipeline.apply(name, self.references.take(name, key))
+        own = {key.removeprefix("seen/"): value for key, value in state.items() if key.startswith("seen/")}
+        self.seen = Seen.restore(own, sealed_lookup(self.home))
+        self.positions = state["positions"]
+        self.last_arrival = state["last_arrival"]
+        self.counts = Counts(**state["counts"])
+        self.arrival, self.done = int(state["arrival"]), height
+
+    def _again(self, seq: int, frame: Frame) -> None:
+        """Step over a frame that is journaled already."""
+        moved = json.loads(frame.positions)
+        self.positions.update(moved["positions"])
+        if frame.count:
+            table = unpack(frame.payload)
+            for source in pc.unique(table.column("source")).to_pylist():
+                if source != CONTROL_SOURCE:
+                    part = table.filter(pc.equal(table.column("source"), source))
+                    self.seen.filter(source, part, np.asarray(part.column("arrival").combine_chunks()), derived=_derived(part, moved))
+            self._step(table, seq)
+        self.counts.duplicates += int(moved.get("duplicates", 0))
+        self.counts.quarantined += int(moved.get("quarantined", 0))
+        self.arrival = frame.arrival
+
+    # -- taking in ---------------------------------------------------------------------------------------------
+
+    def reload(self, folder: Path | None) -> list[str]:
+        """Note reference tables that changed; they take effect, journaled, with the next records. Names of them."""
+        changes = self.references.changes(folder)
+        self._control += [("wb.reload", change) for change in changes]
+        return [change["table"] for change in changes]
+
+    def control(self, kind: str, payload: dict[str, Any]) -> None:
+        """Journal a control record (`wb.*`) before the next records."""
+        self._control.append((kind, payload))
+
+    def take(self, batch: Batch, *, live_now: int | None = None) -> int:
+        """Journal a batch durably and step over it.
+
+        Args:
+            live_now: the arrival stamp when live (epoch ms); None in a replay.
+
+        Returns:
+            The durable height behind it.
+        """
+        return self.take_all([batch], live_now=live_now)
+
+    def take_all(self, batches: list[Batch], *, live_now: int | None = None) -> int:
+        """Journal several batches with one commit (group commit), then step over them."""
+        written = [entry for batch in batches if (entry := self._append(batch, live_now)) is not None]
+        self._commit([frame for frame, _ in written])
+        for frame, table in written:
+            if table is not None:
+                self._step(table, self.done)
+            del frame
+        return self.journal.durable
+
+    def _append(self, batch: Batch, live_now: int | None) -> tuple[Frame, pa.Table | None] | None:
+        stamped = stamp_arrival(batch.table, self.arrival, live_now=live_now, limits=self.limits)
+        batch.table = stamped.table
+        batch = batch.refuse(stamped.reasons)
+        arrivals = np.asarray(batch.table.column("arrival").combine_chunks())
+        judged = self.seen.filter(batch.source, batch.table, arrivals, derived=batch.derived)
+        same = int(judged.same.sum())
+        if judged.conflict.any():
+            batch = batch.refuse(dict.fromkeys(np.flatnonzero(judged.conflict).tolist(), CONFLICT_REASON))
+            keep = judged.keep[~judged.conflict]
+        else:
+            keep = judged.keep
+        batch = batch.keep(keep)
+        if stamped.arrival > self.arrival:
+            self.arrival = stamped.arrival
+        self.counts.duplicates += same
+        self.counts.quarantined += len(batch.quarantined)
+        self.positions[batch.source] = batch.position
+        self.last_arrival[batch.source] = self.arrival
+        table = self._with_control(batch.table)
+        if table.num_rows == 0 and not batch.quarantined and not same:
+            return None
+        derived = int(batch.derived.sum()) if batch.derived is not None else 0
+        moved = {
+            "positions": {batch.source: batch.position}, "duplicates": same, "quarantined": len(batch.quarantined),
+            "derived": derived == batch.table.num_rows,
+        }  # fmt: skip
+        frame = Frame(
+            count=table.num_rows, arrival=self.arrival, payload=pack(table) if table.num_rows else b"",
+            positions=json.dumps(moved).encode(),
+            quarantined=pack_lines(to_ndjson(batch.quarantined)) if batch.quarantined else b"",
+        )  # fmt: skip
+        self.journal.append(frame)
+        return frame, table if table.num_rows else None
+
+    def _with_control(self, table: pa.Table) -> pa.Table:
+        """The batch with waiting control records before it, at the arrival of its first record."""
+        if not self._control or table.num_rows == 0:
+            return table
+        moment = int(table.column("arrival")[0].as_py())
+        rows = []
+        for number, (kind, payload) in enumerate(self._control):
+            identity = f"{kind}:{self.journal.height}:{number}"
+            extra = json.dumps(payload, ensure_ascii=False, sort_keys=True)
+            rows.append({"source": CONTROL_SOURCE, "id": identity, "time": moment, "arrival": moment, "kind": kind, "extra": extra})
+        self._control = []
+        return pa.concat_tables([pa.Table.from_pylist(rows, schema=SCHEMA), table]).combine_chunks()
+
+    def _commit(self, frames: list[Frame]) -> None:
+        """Make frames durable; a full disk stops everything here until there is room again."""
+        while True:
+            try:
+                self.journal.commit()
+            except LedgerFull as error:
+                self.on_full(str(error))
+                self.clock.sleep(_RETRY_SECONDS)
+                for frame in frames:
+                    self.journal.append(frame)
+            else:
+                return
+
+    # -- the step ----------------------------------------------------------------------------------------------
+
+    def _step(self, table: pa.Table, seq: int) -> None:
+        controls = 0
+        first = table.column("kind")[0].as_py()
+        while controls < table.num_rows and first.startswith("wb."):
+            self._obey(first, table.column("extra")[controls].as_py())
+            controls += 1
+            first = table.column("kind")[controls].as_py() if controls < table.num_rows else ""
+        records = table.slice(controls).combine_chunks() if controls else table
+        columns = columns_of(records, seq + controls)
+        output = self.pipeline.step(columns)
+        self.outputs.write(columns, output.verdicts, self.pipeline.context.labels, output.interventions)
+        self._count(records, output.verdicts.decision, len(output.interventions))
+        self.done = seq + table.num_rows
+
+    def _obey(self, kind: str, extra: str) -> None:
+        if kind == "wb.reload":
+            change = json.loads(extra)
+            self.pipeline.apply(change["table"], self.references.take(change["table"], change["digest"]))
+
+    def _count(self, records: pa.Table, decisions: np.ndarray[Any, Any], interventions: int) -> None:
+        counts = self.counts
+        for item in pc.value_counts(records.column("kind")).to_pylist():
+            counts.kinds[item["values"]] = counts.kinds.get(item["values"], 0) + item["counts"]
+        if records.num_rows:
+            span = pc.min_max(records.column("time")).as_py()
+            counts.first_time = span["min"] if counts.first_time is None else min(counts.first_time, span["min"])
+            counts.last_time = span["max"] if counts.last_time is None else max(counts.last_time, span["max"])
+        counts.looks += int(decisions.shape[0])
+        for code, number in enumerate(np.bincount(decisions).tolist()):
+            if number:
+                counts.decisions[str(code)] = counts.decisions.get(str(code), 0) + number
+        counts.interventions += interventions
+
+    # -- checkpoints -------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> None:
+        """Write the state at the height that is stepped over."""
+        state: dict[str, Any] = self.pipeline.snapshot()
+        state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
+        state |= {
+            "interventions_bytes": self.outputs.mark(self.done), "references": dict(self.references.in_force),
+            "positions": self.positions, "last_arrival": self.last_arrival, "arrival": self.arrival,
+            "counts": vars(self.counts),
+        }  # fmt: skip
+        save_checkpoint(self.home, self.done, state)
+
+    def close(self) -> None:
+        """Let go of the home."""
+        self.journal.close()
+
+
+def _derived(part: pa.Table, moved: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """Rows whose id was made from their position need no memory; known for a frame as a whole."""
+    return np.ones(part.num_rows, np.bool_) if moved.get("derived") else None

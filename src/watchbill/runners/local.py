@@ -1,0 +1,152 @@
+"""The local runner: replay sources into a home, or run on live ones, in one process and a sealing child.
+
+`replay` reads to the end, as fast as it can, with the records' own arrival clock; `run` stamps arrival and goes on until
+it is stopped. Both can be interrupted at any moment and go on where the journal ends.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from watchbill.ledger.frames import unpack_lines
+from watchbill.ledger.journal import read_frames
+from watchbill.ledger.sealing import Sealer, SealReport
+from watchbill.responses.policy import DECISIONS
+from watchbill.runners.casefiles import case_rows
+from watchbill.runners.clock import Clock, SystemClock
+from watchbill.runners.engine import Engine
+from watchbill.runners.outputs import write_json, write_lines
+from watchbill.runners.status import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from watchbill.core.settings import Settings
+    from watchbill.records.limits import RecordLimits
+    from watchbill.sources.base import Source
+
+CHECKPOINT_SECONDS: Final = 60.0
+SEAL_SECONDS_MAX: Final = 3600.0
+
+
+@dataclass
+class Progress:
+    """What a long run tells while it works: called after each batch, and with a word at each phase."""
+
+    on_batch: Callable[[Engine, dict[str, Any]], None] = lambda _engine, _position: None
+    on_phase: Callable[[str], None] = lambda _text: None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class Ran:
+    """What a replay did: `summary` is the content of summary.json; `finished` is False when it was interrupted."""
+
+    summary: dict[str, Any]
+    finished: bool
+    repaired: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def replay(
+    sources: Sequence[Source], home: Path, out: Path, settings: Settings, *, reference: Path | None = None,
+    limits: RecordLimits | None = None, clock: Clock | None = None, progress: Progress | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Ran:  # fmt: skip
+    """Replay sources to their end and write the files of contract/outputs.md into `out`.
+
+    Raises:
+        LedgerBusy: another process writes the home.
+        WatchbillError: a source, a table or a setting is wrong; what was taken in stays and a later call goes on.
+    """
+    clock, progress = clock or SystemClock(), progress or Progress()
+    began = clock.monotonic()
+    progress.on_phase("opening the home and replaying what the last checkpoint does not hold")
+    engine = Engine(home, settings, clock, limits=limits)
+    engine.on_full = progress.on_phase
+    repaired = engine.journal.repaired
+    sealer = Sealer.start(home)
+    finished = False
+    try:
+        engine.reload(reference)
+        progress.on_phase("reading")
+        last = clock.monotonic()
+        for source in sources:
+            for batch in source.read(engine.positions.get(source.name), stop=progress.stop):
+                engine.take(batch)
+                progress.on_batch(engine, engine.positions)
+                sealer.check()
+                if clock.monotonic() - last > checkpoint_seconds:
+                    engine.checkpoint()
+                    last = clock.monotonic()
+                if progress.stop():
+                    break
+        finished = not progress.stop()
+        engine.checkpoint()
+    finally:
+        engine.close()
+        progress.on_phase("sealing")
+        report = sealer.finish(SEAL_SECONDS_MAX)
+    summary = publish(engine, out, clock.monotonic() - began, report)
+    return Ran(summary, finished, repaired)
+
+
+def publish(engine: Engine, out: Path, seconds: float, report: SealReport) -> dict[str, Any]:
+    """Write the output files of a home as it stands; the summary."""
+    engine.outputs.publish(out)
+    rows = case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors)
+    write_lines(out / "cases.ndjson", rows)
+    quarantine(engine.home, out / "quarantine.ndjson")
+    summary = summary_of(engine, seconds, report)
+    write_json(out / "summary.json", summary)
+    for name in ("cases.ndjson", "summary.json"):
+        if out.resolve() != engine.home.resolve():
+            (engine.home / name).write_bytes((out / name).read_bytes())
+    write_json(engine.home / "status.json", status_of(engine))
+    return summary
+
+
+def quarantine(home: Path, place: Path) -> None:
+    """All refused records of a home as rows of quarantine.ndjson: those sealed away, then those still in the journal."""
+    kept = home / "quarantine.ndjson"
+    rows: list[bytes] = []
+    if kept.exists() and kept.resolve() != place.resolve():
+        rows += kept.read_bytes().splitlines()
+    elif not kept.exists():
+        for _, frame in read_frames(home):
+            if frame.quarantined:
+                rows += unpack_lines(frame.quarantined).splitlines()
+    else:
+        return
+    write_lines(place, (_public(json.loads(row)) for row in rows))
+
+
+def _public(row: dict[str, str]) -> dict[str, str]:
+    """The contract names the key in words."""
+    return {"source": row["source"], "position": row["position"], "reason": row["reason"], "what to do": row["todo"], "raw": row["raw"]}
+
+
+def summary_of(engine: Engine, seconds: float, report: SealReport) -> dict[str, Any]:
+    """The content of summary.json; `seconds` is wall time of this call alone, the root is that of what is sealed."""
+    counts = engine.counts
+    total = sum(counts.kinds.values())
+    scale = 1 if sys.platform == "darwin" else 1024
+    return {
+        "records": dict(sorted(counts.kinds.items())), "looks": counts.looks, "duplicates": counts.duplicates,
+        "quarantined": counts.quarantined, "accounts": len(engine.pipeline.context.accounts),
+        "first": counts.first_time, "last": counts.last_time, "seconds": round(seconds, 3),
+        "records_per_second": round(total / seconds) if seconds > 0 else 0,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
+        "ledger_height": engine.journal.durable, "ledger_sealed": report.sealed, "ledger_root": report.root,
+        "decisions": {DECISIONS[int(code)]: number for code, number in sorted(counts.decisions.items())},
+        "interventions": counts.interventions, "cases": len(engine.pipeline.book.cases),
+        "sources": {
+            name: {"last_arrival": last, "lag_ms": max(0, engine.arrival - last), "silent": False}
+            for name, last in engine.last_arrival.items()
+        },
+    }  # fmt: skip

@@ -1,0 +1,146 @@
+"""The files that say what Watchbill said (contract/outputs.md): verdicts, interventions, cases, quarantine, summary.
+
+While it runs, verdicts go to parts (`parts/verdicts-<from>-<to>.parquet`, seq [from, to)) and interventions to a file
+whose length stands in the checkpoint: what was written after the checkpoint is cut off at a restart and comes again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from watchbill.responses.policy import DECISIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from watchbill.records.columns import Columns
+    from watchbill.runners.pipeline import Verdicts
+
+VERDICTS: Final = pa.schema(
+    [
+        pa.field("seq", pa.int64()),
+        pa.field("source", pa.string()),
+        pa.field("id", pa.string()),
+        pa.field("time", pa.int64()),
+        pa.field("account", pa.string()),
+        pa.field("decision", pa.string()),
+        pa.field("explained", pa.bool_()),
+        pa.field("reason", pa.string()),
+        pa.field("score", pa.float64()),
+        pa.field("left", pa.float64()),
+    ]
+)
+_ROW_GROUP: Final = 1 << 18
+
+
+def verdict_table(columns: Columns, verdicts: Verdicts, labels: list[str]) -> pa.Table:
+    """Rows of verdicts.parquet for the looks of a batch."""
+    rows = pa.array(verdicts.row)
+    named = columns.table.select(["source", "id", "time", "account"]).take(rows)
+    decisions = pa.DictionaryArray.from_arrays(pa.array(verdicts.decision.astype(np.int8)), pa.array(DECISIONS))
+    codes = pa.array(verdicts.reason.astype(np.int32), mask=verdicts.reason == 0)
+    reasons = pa.DictionaryArray.from_arrays(codes, pa.array(labels))
+    return pa.Table.from_arrays(
+        [
+            pa.array(columns.seq[verdicts.row]), *(named.column(i).cast(VERDICTS.field(i + 1).type) for i in range(4)),
+            decisions.cast(pa.string()), pa.array(verdicts.reason > 0), reasons.cast(pa.string()),
+            pa.array(verdicts.score.astype(np.float64)), pa.array(verdicts.left.astype(np.float64)),
+        ],
+        schema=VERDICTS,
+    )  # fmt: skip
+
+
+class OutputFiles:
+    """Verdict parts and the interventions file of a home. `mark` goes into the checkpoint, `rewind` takes it back."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.parts = home / "parts"
+        self.parts.mkdir(parents=True, exist_ok=True)
+        self.interventions = home / "interventions.ndjson"
+        self._writer: pq.ParquetWriter | None = None
+        self._from = 0
+        self._bytes = 0
+
+    def rewind(self, height: int, interventions_bytes: int) -> None:
+        """Drop what was written after the checkpoint at `height`."""
+        for path in self.parts.iterdir():
+            if path.suffix != ".parquet" or int(path.stem.split("-")[2]) > height:
+                path.unlink()
+        self.interventions.touch()
+        with self.interventions.open("r+b") as handle:
+            handle.truncate(interventions_bytes)
+        self._from, self._bytes = height, interventions_bytes
+
+    def write(self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]]) -> None:
+        """Append what one step said."""
+        if verdicts.row.shape[0]:
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1)
+            self._writer.write_table(verdict_table(columns, verdicts, labels), row_group_size=_ROW_GROUP)
+        lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in interventions)
+        if lines:
+            with self.interventions.open("ab") as handle:
+                handle.write(lines)
+            self._bytes += len(lines)
+
+    def mark(self, height: int) -> int:
+        """Close the running part at `height`; the interventions' length in bytes, both durable."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+            _sync(self.parts / "open.tmp")
+            (self.parts / "open.tmp").rename(self.parts / f"verdicts-{self._from:020d}-{height:020d}.parquet")
+        self._from = height
+        if self.interventions.exists():
+            _sync(self.interventions)
+        return self._bytes
+
+    def publish(self, out: Path) -> None:
+        """Write verdicts.parquet and interventions.ndjson of everything so far into `out`."""
+        out.mkdir(parents=True, exist_ok=True)
+        parts = sorted(self.parts.glob("verdicts-*.parquet"))
+        place = out / "verdicts.parquet"
+        beside = out / "verdicts.parquet.new"
+        if len(parts) == 1:
+            shutil.copyfile(parts[0], beside)
+        else:
+            with pq.ParquetWriter(beside, VERDICTS, compression="zstd", compression_level=1) as writer:
+                for part in parts:
+                    for batch in pq.ParquetFile(part).iter_batches(_ROW_GROUP):
+                        writer.write_batch(batch)
+        beside.rename(place)
+        if self.interventions.exists():
+            shutil.copyfile(self.interventions, out / "interventions.ndjson")
+        else:
+            (out / "interventions.ndjson").touch()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a JSON file in one step."""
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    beside.rename(path)
+
+
+def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Replace an NDJSON file in one step."""
+    beside = path.with_suffix(".new")
+    beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    beside.rename(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

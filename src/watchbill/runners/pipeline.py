@@ -1,0 +1,265 @@
+"""The whole flow on one page: records > context (reasons) > coverage > detectors > scoring > policy > cases.
+
+`Pipeline.step` is the same for one row (a decision being asked) and for a million (history being replayed). Stages run
+forward only, each row by row in order of seq; what one key needs of others is read from tables published at ticks of the
+arrival clock. So nothing depends on how batches were cut (tests/runners/test_pipeline.py). Given the state and the batch
+the output is fixed: no clock, no randomness, no input but the journal.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from watchbill.cases.book import CaseBook, Signal
+from watchbill.context.context import Context, grown
+from watchbill.context.coverage import Coverage
+from watchbill.context.events import LOOK
+from watchbill.context.roster import post_at
+from watchbill.detectors.base import FAMILIES, Surroundings, load_detectors
+from watchbill.responses.policy import CHANGE, STANDING, apply_policy, spans_ms, thresholds
+from watchbill.scoring.fuse import fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from watchbill.core.settings import Settings
+    from watchbill.records.columns import Columns
+
+BUCKETS: Final = 64
+"""Logical buckets of every keyed stage: the unit in which a distributed engine carries state."""
+_MINUTE_MS: Final = 60_000
+
+
+def bucket_of(account: str) -> int:
+    """The logical bucket of an account: the same in every runner."""
+    return zlib.crc32(account.encode()) % BUCKETS
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """One row a look of a batch, in order of seq: `row` int32 in the batch; the rest as contract/outputs.md says.
+
+    `decision` indexes responses.policy.DECISIONS, `reason` indexes Context.labels.
+    """
+
+    row: NDArray[np.int32]
+    decision: NDArray[np.uint8]
+    reason: NDArray[np.int16]
+    score: NDArray[np.float32]
+    left: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Output:
+    """What a step says: verdicts, and interventions as rows of interventions.ndjson."""
+
+    verdicts: Verdicts
+    interventions: list[dict[str, Any]]
+
+
+class Pipeline:
+    """The state of the engine, and the step over it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.context = Context(settings)
+        self.coverage = Coverage(len(self.context.roles), settings.gates)
+        self.detectors = load_detectors(settings)
+        self.standing = np.zeros(0, STANDING)
+        self.book = CaseBook()
+        self.table_tick = 0
+        self.around = Surroundings()
+        weights = settings.risk.weights
+        self._weights = np.array([weights.get(family, 0.0) for family in FAMILIES])
+        self._limits = thresholds(settings.policy)
+        self._spans = spans_ms(settings.policy)
+        self.refresh()
+
+    # -- reference ---------------------------------------------------------------------------------------------
+
+    def apply(self, name: str, table: pa.Table | None) -> None:
+        """Take a reference table into use from the next record on."""
+        self.context.apply(name, table)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Renew what detectors know of their surroundings."""
+        context, roles = self.context, self.settings.reasons.roles
+        per_role = [roles[name] for name in context.roles if name in roles]
+        self.around = Surroundings(
+            accounts=len(context.accounts), outlets=len(context.outlets), roles=tuple(context.roles),
+            lat=context.networks.lat, lon=context.networks.lon, place_kind=context.networks.kind,
+            registered=np.sort(context.devices.keys[context.devices.keys != 0]),
+            present=frozenset(name for name, table in context.tables.items() if table.num_rows),
+            tokens_max=np.array([role.tokens_max for role in per_role], np.float32),
+            looks_a_day=np.array([role.looks_a_day for role in per_role], np.float32),
+        )  # fmt: skip
+
+    # -- the step ----------------------------------------------------------------------------------------------
+
+    def step(self, columns: Columns) -> Output:
+        """Score a batch of records in order of seq; state changes in place."""
+        parts: list[Verdicts] = []
+        interventions: list[dict[str, Any]] = []
+        for start, stop in self._cuts(columns):
+            piece = columns if stop - start == len(columns) else columns.cut(start, stop)
+            verdicts, changes = self._piece(piece)
+            verdicts.row = verdicts.row + np.int32(start)
+            parts.append(verdicts)
+            interventions += changes
+        return Output(_joined(parts), interventions)
+
+    def _cuts(self, columns: Columns) -> Iterator[tuple[int, int]]:
+        """Pieces within one table tick; tables are published where a new one begins."""
+        if len(columns) == 0:
+            return
+        length = self.settings.table_minutes * _MINUTE_MS
+        ticks = columns.arrival // length
+        edges = [0, *(np.flatnonzero(np.diff(ticks)) + 1).tolist(), len(columns)]
+        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+            tick = int(ticks[start])
+            if tick > self.table_tick:
+                self._publish(tick * length)
+                self.table_tick = tick
+            yield start, stop
+
+    def _publish(self, arrival: int) -> None:
+        self.coverage.publish(len(self.context.outlets))
+        for detector in self.detectors:
+            detector.publish(arrival, self.around)
+
+    def _piece(self, columns: Columns) -> tuple[Verdicts, list[dict[str, Any]]]:
+        facts = self.context.prepare(columns)
+        events = self.context.join(facts, columns.subjects)
+        self.around.accounts, self.around.outlets = len(self.context.accounts), len(self.context.outlets)
+        self.coverage.habits = grown(self.coverage.habits, self.around.accounts)
+        self.standing = grown(self.standing, self.around.accounts)
+        self.coverage.mark(events)
+        n = events.shape[0]
+        evidence = np.zeros((len(FAMILIES), n), np.float32)
+        left = np.full(n, 8.0, np.float32)
+        said: dict[str, NDArray[np.float32]] = {}
+        for detector in self.detectors:
+            nats = detector.observe(events, self.around)
+            if detector.family == "bound":
+                left = nats
+            else:
+                said[detector.id] = nats
+                family = FAMILIES.index(detector.family)
+                np.maximum(evidence[family], nats, out=evidence[family])
+        guarantee, posterior = np.zeros(n, np.float32), np.zeros(n, np.float32)
+        risk = self.settings.risk
+        fuse(evidence, self._weights, risk.prior_log_odds, risk.family_cap_nats, guarantee, posterior)
+        decisions = np.zeros(n, np.uint8)
+        changes = np.zeros(3 * n, CHANGE)
+        relax = float(np.log(self.settings.policy.relax_factor))
+        count = apply_policy(
+            events, guarantee, left, self.standing, self._limits, relax, self._spans, decisions, changes
+        )
+        rows = [self._note(change, events, columns, said, posterior) for change in changes[:count]]
+        self._follow(events)
+        looks = events["kind"] == LOOK
+        verdicts = Verdicts(
+            events["row"][looks], decisions[looks], events["reason"][looks], posterior[looks], left[looks]
+        )
+        verdicts.left = np.where(verdicts.left < 0, -1 - verdicts.left, verdicts.left)
+        return verdicts, rows
+
+    def _note(
+        self, change: np.void, events: NDArray[np.void], columns: Columns, said: dict[str, NDArray[np.float32]],
+        posterior: NDArray[np.float32],
+    ) -> dict[str, Any]:  # fmt: skip
+        """One row of interventions.ndjson; the case book hears of it."""
+        from watchbill.responses.policy import STEPS
+
+        at = int(change["event"])
+        event, standing = events[at], self.standing[int(change["account"])]
+        account = self.context.accounts.names[int(change["account"])]
+        row = int(event["row"])
+        nats = {name: round(float(values[at]), 3) for name, values in said.items() if values[at] > 0}
+        post, _ = post_at(
+            self.context.roster.index, self.context.roster.posts, int(change["account"]), int(event["time"])
+        )
+        device = columns.text("device", row) if event["kind"] == LOOK and int(event["device"]) else ""
+        known = np.isin(event["device"], self.around.registered)
+        signal = Signal(
+            seq=int(columns.seq[row]), time=int(columns.time[row]), account=account, old=int(change["old"]),
+            new=int(change["new"]), since=int(standing["since"]), records=int(standing["records"]),
+            posterior=float(posterior[at]), evidence=nats, devices=(device,) if device and not known else (),
+            persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
+            role=self.context.roles[int(event["role"])],
+        )  # fmt: skip
+        families = {d.id: d.family for d in self.detectors}
+        e_values: dict[str, float] = {}
+        for name, value in nats.items():
+            e_values[families[name]] = round(float(np.exp(min(value, 700.0))), 3)
+        return {
+            "seq": signal.seq, "id": columns.text("id", row), "time": signal.time, "account": account,
+            "step": STEPS[signal.new], "until": int(change["until"]) or None, "case": self.book.take(signal),
+            "evidence": e_values,
+        }  # fmt: skip
+
+    def _follow(self, events: NDArray[np.void]) -> None:
+        """Open cases grow with each further unexplained record of their account."""
+        if not self.book.cases:
+            return
+        wild = (events["kind"] == LOOK) & (events["weight"] > 0) & (events["account"] >= 0)
+        at = np.flatnonzero(wild)
+        accounts, first = np.unique(events["account"][at][::-1], return_index=True)
+        for account, back in zip(accounts.tolist(), first.tolist(), strict=True):
+            name = self.context.accounts.names[account]
+            if self.book.has_open(name):
+                last = events[at[at.shape[0] - 1 - back]]
+                self.book.look(name, int(last["time"]), int(self.standing[account]["records"]))
+
+    # -- snapshots ---------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Named arrays and JSON-able parts from which `restore` builds the same pipeline (reference tables apart)."""
+        out: dict[str, Any] = {
+            "standing": self.standing.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
+        }  # fmt: skip
+        parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
+        parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]
+        for name, part in parts:
+            out |= {f"{name}/{key}": value for key, value in part.snapshot().items()}
+        return out
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take over a snapshot; reference tables are applied afterwards, from the journal's reload records."""
+        self.standing = np.asarray(saved["standing"]).copy()
+        self.table_tick = int(saved["table_tick"])
+        self.book.restore(saved["cases"])
+        parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
+        parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]
+        for name, part in parts:
+            prefix = f"{name}/"
+            own = {key.removeprefix(prefix): value for key, value in saved.items() if key.startswith(prefix)}
+            if own:
+                part.restore(own)
+        self.refresh()
+
+    def bytes_an_account(self) -> float:
+        """State kept for each account, waiting looks and their factors included, on average."""
+        fixed = self.standing.itemsize + self.coverage.habits.itemsize + self.context.desk.itemsize
+        fixed += sum(detector.rows.itemsize for detector in self.detectors)
+        pooled = self.context.pool_used * (self.context.pool.itemsize + 24)
+        pooled += sum(getattr(detector, "held", 0) * 24 for detector in self.detectors)
+        return float(fixed + pooled / max(1, len(self.context.accounts)))
+
+
+def _joined(parts: list[Verdicts]) -> Verdicts:
+    if len(parts) == 1:
+        return parts[0]
+    names = ("row", "decision", "reason", "score", "left")
+    if not parts:
+        kinds = (np.int32, np.uint8, np.int16, np.float32, np.float32)
+        return Verdicts(*(np.zeros(0, kind) for kind in kinds))
+    return Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

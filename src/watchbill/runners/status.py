@@ -1,0 +1,60 @@
+"""What a home says of itself: how far it is, which detectors are silent and why, which gates are closed, what is odd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
+
+if TYPE_CHECKING:
+    from watchbill.runners.engine import Engine
+
+
+def status_of(engine: Engine) -> dict[str, Any]:
+    """The content of status.json: counts and reasons only, no names of people or customers."""
+    pipeline = engine.pipeline
+    closed = [
+        name for name, is_open in zip(pipeline.context.roles, pipeline.coverage.role_open.tolist(), strict=False) if not is_open
+    ]
+    return {
+        "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
+        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.cases),
+        "quarantined": engine.counts.quarantined, "duplicates": engine.counts.duplicates,
+        "sources": {
+            name: {"lag_ms": max(0, engine.arrival - last), "silent": False} for name, last in engine.last_arrival.items()
+        },
+        "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
+        "gates": {
+            "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == 1)),
+            "feeds_gated": int(np.sum(pipeline.context.feed["gated"])),
+        },
+        "findings": findings(engine), "bytes_an_account": round(pipeline.bytes_an_account(), 1),
+        "repaired": engine.journal.repaired,
+    }  # fmt: skip
+
+
+def findings(engine: Engine) -> list[dict[str, Any]]:
+    """Data-quality findings: counts with a text, never an alarm against a person."""
+    out: list[dict[str, Any]] = []
+    context, habits = engine.pipeline.context, engine.pipeline.coverage.habits
+    roster = context.roster
+    seen = {UNKNOWN: 0, ENDED: 0, EARLY: 0, ACTIVE: 0}
+    if roster.posts.shape[0]:
+        for account in np.flatnonzero(habits["looks"][: len(context.accounts)] > 0).tolist():
+            seen[int(post_at(roster.index, roster.posts, account, engine.arrival)[1])] += 1
+    texts = {
+        UNKNOWN: "accounts that look at customers but are not on the roster",
+        ENDED: "accounts that looked in the last days and whose roster row has ended",
+        EARLY: "accounts that look before their roster row begins",
+    }
+    for status, text in texts.items():
+        if seen[status]:
+            out.append({"kind": "roster", "count": seen[status], "text": text})
+    shared = int(np.sum(roster.posts["persons"] > 1))
+    if shared:
+        out.append({"kind": "shared", "count": shared, "text": "roster rows of numbers that several persons hold at once"})
+    for name, why in engine.references.refused.items():
+        out.append({"kind": "reference", "count": 1, "text": f"{name}: {why}"})
+    return out

@@ -1,0 +1,42 @@
+"""Fusing the families: a weighted mean of e-values (valid under any dependence) and a capped sum of evidence.
+
+Source: shared/detection.md 6. The guarantee number E = sum of w_f * M_f with weights that sum to at most 1 is itself an
+e-value; the posterior is logistic(prior + sum of min(cap, log M_f)).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from watchbill.core.kernel import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@kernel
+def fuse(
+    evidence: NDArray[np.float32], weights: NDArray[np.float64], prior: float, cap: float,
+    guarantee: NDArray[np.float32], posterior: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Fill log guarantee numbers (nats) and posteriors of n events.
+
+    Args:
+        evidence: float32[families, n], log e-values (0 = nothing). weights: float64[families].
+        prior: prior log odds. cap: most nats that one family may add to the posterior.
+    """
+    for i in range(evidence.shape[1]):
+        total = 0.0
+        top = 0.0
+        for f in range(evidence.shape[0]):
+            top = max(top, float(evidence[f, i]))
+        odds = prior
+        if top > 0.0:
+            for f in range(evidence.shape[0]):
+                nats = float(evidence[f, i])
+                total += weights[f] * np.exp(nats - top)
+                odds += min(cap, nats)
+        guarantee[i] = top + np.log(total) if total > 0.0 else 0.0
+        posterior[i] = 1.0 / (1.0 + np.exp(-odds))
