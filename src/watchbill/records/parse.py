@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from watchbill.core.errors import LimitError
 from watchbill.records import kernel_jsonscan as scan
 from watchbill.records.batch import TODO, Batch, Origin, Quarantined, cut_raw
 from watchbill.records.jsonrow import Refused, read_line
@@ -84,7 +85,12 @@ def parse_ndjson(
 
     Returns:
         Records in `SCHEMA` (arrival 0) and the refused lines, each with `<identity>:<line>` as its position.
+
+    Raises:
+        LimitError: the chunk is too large.
     """
+    if len(chunk) > CHUNK_BYTES_MAX:
+        raise LimitError(f"a text of {len(chunk)} bytes", where=source, todo="Give it in smaller chunks")
     if not chunk.endswith(b"\n"):
         chunk += b"\n"
     buf = np.frombuffer(chunk, dtype=np.uint8)
