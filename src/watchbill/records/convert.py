@@ -260,7 +260,7 @@ def _extra(unknown: dict[str, pa.Array], n: int, cells: Cells) -> pa.Array:
     if not unknown:
         return pa.nulls(n, pa.string())
     parts = [
-        pc.binary_join_element_wise(json.dumps(name, ensure_ascii=False) + ":", _json_texts(array, cells), "")
+        pc.binary_join_element_wise(json.dumps(name, ensure_ascii=False) + ":", _json_texts(name, array, cells), "")
         for name, array in unknown.items()
     ]
     # Led by "{": Arrow's join drops a row whose parts are all null. The first comma is cut off again.
@@ -270,7 +270,7 @@ def _extra(unknown: dict[str, pa.Array], n: int, cells: Cells) -> pa.Array:
     return pc.if_else(some, closed, None)
 
 
-def _json_texts(array: pa.Array, cells: Cells) -> pa.Array:
+def _json_texts(name: str, array: pa.Array, cells: Cells) -> pa.Array:
     """Each value as JSON text, null where absent or not a finite number."""
     kind = array.type
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
@@ -279,7 +279,7 @@ def _json_texts(array: pa.Array, cells: Cells) -> pa.Array:
         finite = pc.if_else(pc.is_finite(array), array, None)
         return finite.cast(pa.string())
     if _is_text(kind):
-        text = utf8(array, "an unknown field", cells)
+        text = utf8(array, name, cells)
         hard = np.asarray(pc.match_substring_regex(text, _ESCAPED).fill_null(False))
         text = pc.if_else(pc.greater(pc.binary_length(text), 0), text, None)
         quoted = pc.binary_join_element_wise('"', text, '"', "")

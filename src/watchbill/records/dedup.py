@@ -153,36 +153,37 @@ class Seen:
             cuts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), n]
             for start, end in pairwise(cuts):
                 part = slice(start, end)
-                self._judge(source, table, start, keys[part], content[part], int(days[start]), verdict[part])
+                if int(days[start]) > self._day:
+                    self._age(int(days[start]))
+                look_up(keys[part], content[part], self._keys, self._held, verdict[part])
+                for old in self._filters:
+                    ask_bloom(keys[part], old.words, verdict[part])
+                self._ask(source, table, start, keys, content, verdict[:end])
+                self._reserve(int(np.count_nonzero(verdict[part] == NEW)))
+                arrays = (self._keys, self._held, self._days)
+                self._count += int(enter(keys[part], content[part], self._day, *arrays, verdict[part]))
         return Verdicts(verdict == NEW, verdict == SAME, verdict == CONFLICT)
 
-    def _judge(
-        self, source: str, table: pa.Table, start: int, keys: NDArray[np.uint64], content: NDArray[np.uint32],
-        day: int, verdict: NDArray[np.int8],
-    ) -> None:  # fmt: skip
-        """Judge the rows of one day of arrival."""
-        if day > self._day:
-            self._age(day)
-        look_up(keys, content, self._keys, self._held, verdict)
-        for old in self._filters:
-            ask_bloom(keys, old.words, verdict)
-        rows = np.flatnonzero(verdict == ASK)
-        if rows.shape[0]:
-            self._ask(source, table, start, rows, content, verdict)
-        self._reserve(int(np.count_nonzero(verdict == NEW)))
-        self._count += int(enter(keys, content, day, self._keys, self._held, self._days, verdict))
-
     def _ask(
-        self, source: str, table: pa.Table, start: int, rows: NDArray[np.int64], content: NDArray[np.uint32],
+        self, source: str, table: pa.Table, start: int, keys: NDArray[np.uint64], content: NDArray[np.uint32],
         verdict: NDArray[np.int8],
     ) -> None:  # fmt: skip
-        """Let the sealed index decide about keys that a filter of old ones knows."""
-        verdict[rows] = NEW
-        if self._lookup is None:
+        """Decide about keys (from row `start` on) that a filter of old ones knows.
+
+        First by the rows before `start`, which are in no index yet (a batch may span weeks), then by the sealed index.
+        """
+        rows = np.flatnonzero(verdict[start:] == ASK) + start
+        if not rows.shape[0]:
             return
-        ids = table.column("id").take(pa.array(rows + start)).to_pylist()
-        answers = self._lookup(source, ids)
-        for row, answer in zip(rows.tolist(), answers, strict=True):
+        verdict[rows] = NEW
+        kept = np.flatnonzero((verdict[:start] == NEW) & (keys[:start] != 0))
+        here = dict(zip(keys[kept].tolist(), content[kept].tolist(), strict=True))
+        answers: dict[int, int | None] = {row: here[int(keys[row])] for row in rows.tolist() if int(keys[row]) in here}
+        others = [row for row in rows.tolist() if row not in answers]
+        if self._lookup is not None and others:
+            ids = table.column("id").take(pa.array(others)).to_pylist()
+            answers.update(zip(others, self._lookup(source, ids), strict=True))
+        for row, answer in answers.items():
             if answer is not None:
                 verdict[row] = SAME if answer == int(content[row]) else CONFLICT
 

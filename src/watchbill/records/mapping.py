@@ -27,7 +27,7 @@ from watchbill.records.parse import LineOrigin, Parsed, not_utf8
 ROW: Final = "_wb_row"
 TIE: Final = "_wb_row_tie"
 """Columns that tie each mapped row to the row of the input that it came from: in the input, and in the result."""
-FAILURES_MAX: Final = 1000
+FAILURES_MAX: Final = 200
 """Failing rows of one batch that are looked for one by one; beyond it the rest of the batch is quarantined."""
 ROWS_OUT_MAX: Final = 16
 """Records that one row of input may become, on average over a batch."""

@@ -105,16 +105,19 @@ def typed_rows(file: IO[bytes], kind: str, first: int, rows_max: int, bytes_max:
     head = file.read(8)
     file.seek(0)
     plain = unpacked(file, bytes_max) if decompressed_differs(head) else file
-    batches = _parquet(plain, rows_max) if kind == "parquet" else _arrow(plain)
     at = 0
-    for batch in batches:
-        skip = min(max(first - at, 0), batch.num_rows)
-        at += batch.num_rows
-        for start in range(skip, batch.num_rows, rows_max):
-            table = pa.Table.from_batches([batch.slice(start, rows_max)])
-            if kind == "arrow":
-                _check_structure(table)
-            yield table
+    try:
+        for batch in _parquet(plain, rows_max) if kind == "parquet" else _arrow(plain):
+            skip = min(max(first - at, 0), batch.num_rows)
+            at += batch.num_rows
+            for start in range(skip, batch.num_rows, rows_max):
+                table = pa.Table.from_batches([batch.slice(start, rows_max)])
+                if kind == "arrow":
+                    _check_structure(table)
+                yield table
+    finally:
+        if plain is not file:
+            plain.close()
 
 
 def decompressed_differs(head: bytes) -> bool:
