@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import sys
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -38,6 +39,8 @@ def _mount() -> None:
 
 def main() -> None:
     """Run the command line."""
+    # measured: the default pool costs the writer more than twice the CPU of packing and journaling
+    pa.set_memory_pool(pa.system_memory_pool())
     _mount()
     try:
         app()

@@ -44,7 +44,7 @@ def replay_command(  # noqa: PLR0913, PLR0917 - a command line has as many optio
     """Replay records into a home and write what Watchbill would have said at each look."""
     settings = load_config(config) if config else RunConfig(home=home_of(home))
     opened = open_sources(sources, settings, source)
-    with _stopping() as stop, _shown(sources, quiet=as_json) as telling:
+    with stopping() as stop, _shown(sources, quiet=as_json) as telling:
         telling.stop = stop
         ran = replay(
             opened, home_of(home), out, settings.engine, reference=reference or settings.reference,
@@ -76,7 +76,7 @@ def open_sources(paths: Sequence[str], config: RunConfig, name: str) -> list[Sou
 
 
 @contextmanager
-def _stopping() -> Iterator[Any]:
+def stopping() -> Iterator[Any]:
     """Ctrl-C and SIGTERM ask for a clean stop; a second one is the usual interrupt."""
     asked: list[int] = []
 

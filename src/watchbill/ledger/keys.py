@@ -6,6 +6,8 @@ payloads later costs one small file a day. Everything here is readable by the ow
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +29,7 @@ NONCE_BYTES: Final = 16
 DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _PRIVATE: Final = 0o600
+_SEED: Final = "replay.seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,34 @@ class Keys:
         """Nonce key of a UTC day (days since 1970), made on first use."""
         path = self.folder / "days" / f"{day_name(day)}.key"
         if not path.exists():
-            files.write_atomic(path, AESGCM.generate_key(bit_length=256), mode=_PRIVATE)
+            seed = self.folder / _SEED
+            made = AESGCM.generate_key(bit_length=256)
+            if seed.exists():
+                made = hmac.digest(_read_key(seed), day_name(day).encode(), "sha256")
+            files.write_atomic(path, made, mode=_PRIVATE)
         return _read_key(path)
 
     def sign(self, size: int, root: bytes) -> bytes:
         """A signed checkpoint over the tree."""
         return checkpoint.sign(self.signing, self.origin, size, root)
+
+
+def seed_days(home: Path, first_record: bytes) -> None:
+    """Let the day keys of this home follow from its first record (canonical bytes), for a replay of history.
+
+    Two replays of the same records then have the same root, which is how they are compared (docs/decisions/0006). A
+    seed that is there stays.
+    """
+    path = home / files.KEYS / _SEED
+    if not path.exists():
+        files.make_directory(home / files.KEYS / "days")
+        (home / files.KEYS).chmod(0o700)
+        files.write_atomic(path, hashlib.sha256(b"watchbill replay\x00" + first_record).digest(), mode=_PRIVATE)
+
+
+def forget_seed(home: Path) -> None:
+    """From now on new days get random keys: what a live home does at every start."""
+    (home / files.KEYS / _SEED).unlink(missing_ok=True)
 
 
 def day_of(arrival_ms: int) -> int:

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watchbill.core.errors import LedgerFull
+from watchbill.ledger.canonical import canonical
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
 from watchbill.ledger.journal import Journal
+from watchbill.ledger.keys import forget_seed, seed_days
 from watchbill.records.columns import columns_of
 from watchbill.records.dedup import CONFLICT_REASON, Seen
 from watchbill.records.limits import RecordLimits
@@ -56,9 +58,9 @@ class Counts:
 
 
 class Engine:
-    """One home, opened for writing."""
+    """One home, opened for writing; `replay` says that history is being replayed (docs/decisions/0006)."""
 
-    def __init__(self, home: Path, settings: Settings, clock: Clock, *, limits: RecordLimits | None = None) -> None:
+    def __init__(self, home: Path, settings: Settings, clock: Clock, *, limits: RecordLimits | None = None, replay: bool = False) -> None:
         self.home, self.settings, self.clock = home, settings, clock
         self.limits = limits or RecordLimits()
         home.mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,9 @@ class Engine:
         self.done = 0
         self.on_full: Callable[[str], None] = lambda _message: None
         self._control: list[tuple[str, dict[str, Any]]] = []
+        self._seeded = not replay or self.journal.height > 0
+        if not replay:
+            forget_seed(home)
         try:
             self._recover()
         except BaseException:
@@ -173,6 +178,9 @@ class Engine:
         table = self._with_control(batch.table)
         if table.num_rows == 0 and not batch.quarantined and not same:
             return None
+        if not self._seeded and table.num_rows:
+            seed_days(self.home, _first_record(table))
+            self._seeded = True
         derived = int(batch.derived.sum()) if batch.derived is not None else 0
         moved = {
             "positions": {batch.source: batch.position}, "duplicates": same, "quarantined": len(batch.quarantined),
@@ -263,6 +271,12 @@ class Engine:
     def close(self) -> None:
         """Let go of the home."""
         self.journal.close()
+
+
+def _first_record(table: pa.Table) -> bytes:
+    """Canonical bytes of the first record that a source sent."""
+    sent = table.filter(pc.not_equal(table.column("source"), CONTROL_SOURCE)).slice(0, 1)
+    return canonical(sent.combine_chunks(), None)[0].tobytes()
 
 
 def _derived(part: pa.Table, moved: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:

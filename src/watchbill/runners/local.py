@@ -12,9 +12,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.core.settings import Settings
 from watchbill.ledger.frames import unpack_lines
 from watchbill.ledger.journal import read_frames
 from watchbill.ledger.sealing import Sealer, SealReport
+from watchbill.records.parse import parse_ndjson
 from watchbill.responses.policy import DECISIONS
 from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from watchbill.core.settings import Settings
     from watchbill.records.limits import RecordLimits
     from watchbill.sources.base import Source
 
 CHECKPOINT_SECONDS: Final = 60.0
 SEAL_SECONDS_MAX: Final = 3600.0
+SEGMENT_ROWS: Final = 500_000
+"""Records of a segment: half a million keeps the sealing child near 600 MiB."""
 
 
 @dataclass
@@ -67,10 +70,10 @@ def replay(
     clock, progress = clock or SystemClock(), progress or Progress()
     began = clock.monotonic()
     progress.on_phase("opening the home and replaying what the last checkpoint does not hold")
-    engine = Engine(home, settings, clock, limits=limits)
+    engine = Engine(home, settings, clock, limits=limits, replay=True)
     engine.on_full = progress.on_phase
     repaired = engine.journal.repaired
-    sealer = Sealer.start(home)
+    sealer = Sealer.start(home, rows_max=SEGMENT_ROWS)
     finished = False
     try:
         engine.reload(reference)
@@ -150,3 +153,27 @@ def summary_of(engine: Engine, seconds: float, report: SealReport) -> dict[str, 
             for name, last in engine.last_arrival.items()
         },
     }  # fmt: skip
+
+
+def ingest_lines(home: Path, source: str, lines: Sequence[tuple[str, bytes]], settings: Settings | None = None) -> int:
+    """Append records given as NDJSON lines (a quarantine retry): each with the position it was refused at.
+
+    Returns:
+        How many were taken in (duplicates and refused lines apart).
+
+    Raises:
+        LedgerBusy: another process writes the home.
+    """
+    engine = Engine(home, settings or Settings(), SystemClock())
+    try:
+        before = sum(engine.counts.kinds.values())
+        for position, line in lines:
+            identity, _, number = position.rpartition(":")
+            first = int(number) if number.isdigit() else 1
+            parsed = parse_ndjson(line.rstrip(b"\n") + b"\n", source=source, identity=identity or position, first_line=first)
+            kept = engine.positions.get(source, {})
+            engine.take(parsed.batch(source, kept))
+        engine.checkpoint()
+        return sum(engine.counts.kinds.values()) - before
+    finally:
+        engine.close()

@@ -43,7 +43,7 @@ def findings(engine: Engine) -> list[dict[str, Any]]:
     seen = {UNKNOWN: 0, ENDED: 0, EARLY: 0, ACTIVE: 0}
     if roster.posts.shape[0]:
         for account in np.flatnonzero(habits["looks"][: len(context.accounts)] > 0).tolist():
-            seen[int(post_at(roster.index, roster.posts, account, engine.arrival)[1])] += 1
+            seen[int(post_at(roster.first, roster.posts, account, engine.arrival)[1])] += 1
     texts = {
         UNKNOWN: "accounts that look at customers but are not on the roster",
         ENDED: "accounts that looked in the last days and whose roster row has ended",

@@ -1,0 +1,229 @@
+"""`watchbill run`: follows its sources until it is stopped; one thread a source, one engine, one commit for what waits.
+
+A batch is acknowledged (an HTTP sender gets its 202) only when its frame is on disk and the step has run over it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from watchbill.core.errors import SettingsError, SourceError, WatchbillError
+from watchbill.ledger.sealing import Sealer
+from watchbill.runners.clock import Clock, SystemClock
+from watchbill.runners.engine import Engine
+from watchbill.runners.local import SEAL_SECONDS_MAX, SEGMENT_ROWS, Progress, publish
+from watchbill.runners.outputs import write_json
+from watchbill.runners.status import status_of
+from watchbill.sources.base import open_source
+from watchbill.sources.http import QueueSource
+from watchbill.web.ingest import ServerSettings, ingest_app, server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import uvicorn
+
+    from watchbill.records.batch import Batch
+    from watchbill.runners.config import RunConfig
+    from watchbill.sources.base import Source
+
+_WAIT_SECONDS: Final = 0.2
+_GROUP_MAX: Final = 64
+
+
+@dataclass
+class _Waiting:
+    """A batch between its source's thread and the engine."""
+
+    source: Source
+    batch: Batch
+    settled: threading.Event = field(default_factory=threading.Event)
+    result: int | Exception = 0
+
+    def settle(self, result: int | Exception) -> None:
+        """Say the height at which it is durable, or why it is not."""
+        self.result = result
+        self.settled.set()
+
+
+class LiveRunner:
+    """A running Watchbill. `run` blocks until `stop()`; `address` is where HTTP ingest listens, once it does."""
+
+    def __init__(self, config: RunConfig, clock: Clock | None = None, progress: Progress | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.progress = progress or Progress()
+        self.sources = [open_source(name, dict(table)) for name, table in config.sources.items()]
+        if not self.sources:
+            raise SettingsError("there is no source", where="[sources]", todo="add a [sources.NAME] table")
+        self.address: tuple[str, int] | None = None
+        self.ready = threading.Event()
+        self._stop = threading.Event()
+        self._queue: queue.Queue[_Waiting] = queue.Queue(_GROUP_MAX)
+        self._failed: list[Exception] = []
+        self._living = 0
+
+    def stop(self) -> None:
+        """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
+        self._stop.set()
+
+    def run(self) -> dict[str, Any]:
+        """Run until stopped, or until every source has ended; the summary.
+
+        Raises:
+            LedgerBusy: another process writes the home.
+            WatchbillError: a source failed for good (what was taken in stays).
+        """
+        began = self.clock.monotonic()
+        engine = Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records)
+        engine.on_full = self.progress.on_phase
+        if engine.journal.repaired:
+            self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
+        sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
+        web = self._listen()
+        try:
+            engine.reload(self.config.reference)
+            threads = self._start(engine)
+            self.ready.set()
+            self._loop(engine, sealer)
+            engine.checkpoint()
+        finally:
+            self._stop.set()
+            if web is not None:
+                web.should_exit = True
+            self._settle_rest()
+            engine.close()
+            report = sealer.finish(SEAL_SECONDS_MAX)
+        for thread in threads:
+            thread.join(timeout=5)
+        summary = publish(engine, self.config.home / "out", self.clock.monotonic() - began, report)
+        if self._failed:
+            raise self._failed[0]
+        return summary
+
+    # -- sources -----------------------------------------------------------------------------------------------
+
+    def _start(self, engine: Engine) -> list[threading.Thread]:
+        threads = []
+        for source in self.sources:
+            position = engine.positions.get(source.name)
+            thread = threading.Thread(target=self._pull, args=(source, position), name=f"source-{source.name}", daemon=True)
+            self._living += 1
+            thread.start()
+            threads.append(thread)
+        return threads
+
+    def _pull(self, source: Source, position: dict[str, Any] | None) -> None:
+        try:
+            for batch in source.read(position, stop=self._stop.is_set):
+                waiting = _Waiting(source, batch)
+                self._put(waiting)
+                waiting.settled.wait()
+                if isinstance(source, QueueSource):
+                    source.acknowledge(waiting.result)
+                if isinstance(waiting.result, Exception):
+                    return
+        except WatchbillError as error:
+            self._failed.append(error)
+            self.progress.on_phase(str(error))
+        except Exception as error:  # noqa: BLE001 - a source's bug must not end the others in silence
+            self._failed.append(SourceError(f"failed: {type(error).__name__}", where=source.name, todo="see the log"))
+        finally:
+            self._living -= 1
+
+    def _put(self, waiting: _Waiting) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(waiting, timeout=_WAIT_SECONDS)
+            except queue.Full:
+                continue
+            return
+        waiting.settle(ConnectionAbortedError("the runner stopped"))
+
+    # -- the engine --------------------------------------------------------------------------------------------
+
+    def _loop(self, engine: Engine, sealer: Sealer) -> None:
+        checkpoint = reload = self.clock.monotonic()
+        while not self._stop.is_set() and not self.progress.stop():
+            group = self._group()
+            if group:
+                self._take(engine, group)
+            elif self._living == 0 and self._queue.empty():
+                return
+            now = self.clock.monotonic()
+            if now - reload > self.config.reload_seconds:
+                reload = now
+                self._reload(engine)
+                sealer.check()
+            if now - checkpoint > self.config.checkpoint_seconds:
+                checkpoint = now
+                engine.checkpoint()
+                write_json(self.config.home / "status.json", status_of(engine))
+
+    def _group(self) -> list[_Waiting]:
+        """What waits now; several sources' batches share one commit."""
+        group: list[_Waiting] = []
+        try:
+            group.append(self._queue.get(timeout=_WAIT_SECONDS))
+            while len(group) < _GROUP_MAX:
+                group.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        return group
+
+    def _take(self, engine: Engine, group: Sequence[_Waiting]) -> None:
+        try:
+            height = engine.take_all([waiting.batch for waiting in group], live_now=self.clock.now_ms())
+        except Exception as error:
+            for waiting in group:
+                waiting.settle(error)
+            raise
+        for waiting in group:
+            waiting.settle(height)
+        self.progress.on_batch(engine, engine.positions)
+
+    def _reload(self, engine: Engine) -> None:
+        """Look at the reference folder again; a table that cannot be read leaves the old one in force, and is told."""
+        try:
+            for name in engine.reload(self.config.reference):
+                self.progress.on_phase(f"reference table {name} changed; in force from the next record")
+        except SettingsError as error:
+            self.progress.on_phase(str(error))
+
+    def _settle_rest(self) -> None:
+        while True:
+            try:
+                self._queue.get_nowait().settle(ConnectionAbortedError("the runner stopped"))
+            except queue.Empty:
+                return
+
+    # -- http --------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> uvicorn.Server | None:
+        doors = [source for source in self.sources if isinstance(source, QueueSource)]
+        if not doors:
+            return None
+        try:
+            settings = ServerSettings.model_validate(dict(self.config.http))
+        except ValueError as error:
+            raise SettingsError(str(error), where="[http]", todo="see docs/connect-your-logs.md") from error
+        web = server(ingest_app(doors, settings), settings)
+        web.install_signal_handlers = lambda: None  # type: ignore[method-assign]  # the command owns the signals
+        threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
+        while not web.started and not self._stop.is_set():
+            self.clock.sleep(0.02)
+        if web.started:
+            host, port = web.servers[0].sockets[0].getsockname()[:2]
+            self.address = (host, port)
+            self.progress.on_phase(f"listening on {host}:{port}")
+        return web
+
+
+def _serve(web: uvicorn.Server, ended: Callable[[], None]) -> None:
+    try:
+        web.run()
+    finally:
+        ended()
