@@ -19,7 +19,10 @@ def test_refused_rows_keep_their_position_and_text() -> None:
     assert refused.table.column("account").to_pylist() == ["E0", "E2"]
     assert refused.derived is not None
     assert refused.derived.tolist() == [True, True]
-    assert [(q.position, q.reason, q.todo) for q in refused.quarantined] == [("f:2", "because", "do"), ("f:4", "why", "do")]
+    assert [(q.position, q.reason, q.todo) for q in refused.quarantined] == [
+        ("f:2", "because", "do"),
+        ("f:4", "why", "do"),
+    ]
     assert "E3" in refused.quarantined[1].raw
     again = refused.refuse({1: "late"})
     assert again.quarantined[-1].position == "f:3"

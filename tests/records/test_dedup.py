@@ -37,7 +37,9 @@ def judge(seen: Seen, rows: list[dict[str, Any]], days: list[float], source: str
 
 def test_same_other_and_new() -> None:
     seen = Seen()
-    assert judge(seen, [{"id": "a"}, {"id": "a"}, {"id": "a", "page": 1}, {"id": "b"}], [0, 0, 0, 0]) == "kscc"[:3] + "k"
+    assert (
+        judge(seen, [{"id": "a"}, {"id": "a"}, {"id": "a", "page": 1}, {"id": "b"}], [0, 0, 0, 0]) == "kscc"[:3] + "k"
+    )
     assert judge(seen, [{"id": "a"}, {"id": "b", "page": 2}, {"id": "c"}], [1, 1, 1]) == "sck"
     assert judge(seen, [{"id": "a"}], [1], source="other") == "k"
 

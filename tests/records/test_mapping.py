@@ -63,7 +63,12 @@ def test_what_reaches_out_is_refused_before_it_runs(sql: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELECT count(*) AS page FROM input", "SELECT nothing AS account FROM input", "SELECT getenv('HOME') AS a FROM input"]
+    "sql",
+    [
+        "SELECT count(*) AS page FROM input",
+        "SELECT nothing AS account FROM input",
+        "SELECT getenv('HOME') AS a FROM input",
+    ],
 )
 def test_what_does_not_fit_is_a_setting_error(sql: str) -> None:
     with pytest.raises(SettingsError, match="does not fit its input"):
@@ -84,7 +89,12 @@ def test_nginx_access_logs() -> None:
     text = NGINX + b"\nrubbish\n\n" + NGINX.replace(b"200", b"403").replace(b"E001", b"-")
     parsed = mapped.lines(text, source="s", identity="f", first_line=5)
     first, second = parsed.table.to_pylist()
-    assert (first["id"], first["time"], first["account"], first["waybill"]) == ("f:5", 1_760_075_736_000, "E001", "SF123")
+    assert (first["id"], first["time"], first["account"], first["waybill"]) == (
+        "f:5",
+        1_760_075_736_000,
+        "E001",
+        "SF123",
+    )
     assert (first["outcome"], second["outcome"], second["account"]) == ("success", "denied", None)
     assert [q.position for q in parsed.quarantined] == ["f:6"]
     assert parsed.quarantined[0].raw == "rubbish"

@@ -51,7 +51,9 @@ def assert_same(text: bytes) -> None:
 texts = st.text(max_size=12) | st.sampled_from(["view", "scan", "ticket", "E1", "2025-10-10T10:00:00Z", "10.0.0.1", ""])
 scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | texts
 values = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(texts, v, max_size=3), max_leaves=6)
-shown = st.lists(st.fixed_dictionaries({"subject": texts}, optional={"fields": st.lists(texts, max_size=3)}), max_size=3)
+shown = st.lists(
+    st.fixed_dictionaries({"subject": texts}, optional={"fields": st.lists(texts, max_size=3)}), max_size=3
+)
 names = st.sampled_from([f.name for f in SCHEMA] + ["wert", "z", "时间", "Id", "tim", "idd"])
 good = st.fixed_dictionaries(
     {"kind": st.sampled_from(["view", "search", "login", "ticket"]), "account": st.just("E1")},
@@ -157,7 +159,11 @@ def test_a_text_without_records() -> None:
 
 
 def test_many_fields_in_one_line_need_more_room_than_was_guessed() -> None:
-    line = b'{"time":1760000000000,"kind":"view","account":"E1",' + b",".join(b'"u%d":%d' % (i, i) for i in range(250)) + b"}\n"
+    line = (
+        b'{"time":1760000000000,"kind":"view","account":"E1",'
+        + b",".join(b'"u%d":%d' % (i, i) for i in range(250))
+        + b"}\n"
+    )
     parsed = parse(line * 100)
     assert parsed.table.num_rows == 100
     assert len(json.loads(parsed.table.column("extra")[99].as_py())) == 250

@@ -23,7 +23,9 @@ def entry(raw: str, position: str = "a.log@f:7", source: str = "s") -> Quarantin
 def test_rows_come_back_as_they_went() -> None:
     rows = [entry('{"a"\n:"汉"}'), entry("x")]
     data = to_ndjson(rows)
-    assert [list(json.loads(line)) for line in data.splitlines()] == [["source", "position", "reason", "todo", "raw"]] * 2
+    assert [list(json.loads(line)) for line in data.splitlines()] == [
+        ["source", "position", "reason", "todo", "raw"]
+    ] * 2
     assert list(read_rows(io.BytesIO(data))) == rows
     assert list(read_rows(io.BytesIO(data[:-3]))) == rows[:1]
     assert to_table(rows).column_names == ["source", "position", "reason", "todo", "raw"]
@@ -36,7 +38,13 @@ def test_a_file_of_something_else_is_refused() -> None:
 
 
 def test_retry_takes_what_is_good_now() -> None:
-    rows = [entry(GOOD), entry("bad", "f:8"), entry(GOOD, source="other"), entry("x ... [cut, 9 bytes in all]"), entry("")]
+    rows = [
+        entry(GOOD),
+        entry("bad", "f:8"),
+        entry(GOOD, source="other"),
+        entry("x ... [cut, 9 bytes in all]"),
+        entry(""),
+    ]
     found = retry(rows, "s")
     assert found.batch is not None
     assert found.batch.table.column("id").to_pylist() == ["f:7"]

@@ -14,7 +14,7 @@ from watchbill.core.errors import ContractError
 from watchbill.records.batch import TODO, Quarantined, cut_raw
 from watchbill.records.kernel_csv import cut_records
 from watchbill.records.limits import DEFAULT_LIMITS, RecordLimits
-from watchbill.records.parse import LineOrigin
+from watchbill.records.parse import LineOrigin, not_utf8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,10 +71,17 @@ def parse_csv(
     found = np.empty((text.count(b"\n"), 4), dtype=np.int64)
     count, taken, _ = cut_records(buf, limits.line_bytes_max, first_line, final, found)
     found = found[:count]
-    wrong = found[:, 3] != len(names)
+    damaged = not_utf8(text, found)
+    wrong = (found[:, 3] != len(names)) | damaged
     origin = LineOrigin(identity, found[:, 2], found[:, :2], text)
     quarantined = [
-        Quarantined(source, origin.position(row), _why(found[row], len(names), limits), TODO, cut_raw(origin.raw(row)))
+        Quarantined(
+            source,
+            origin.position(row),
+            _why(found[row], len(names), limits, damaged=bool(damaged[row])),
+            TODO,
+            cut_raw(origin.raw(row)),
+        )
         for row in np.flatnonzero(wrong).tolist()
     ]
     kept = origin.take(np.flatnonzero(~wrong))
@@ -82,7 +89,9 @@ def parse_csv(
     return _read(good, names, kept), kept, quarantined, taken
 
 
-def _why(record: NDArray[np.int64], want: int, limits: RecordLimits) -> str:
+def _why(record: NDArray[np.int64], want: int, limits: RecordLimits, *, damaged: bool) -> str:
+    if damaged:
+        return "invalid UTF-8"
     if record[3] == 0:
         return f"a quoted field is not closed within line_bytes_max = {limits.line_bytes_max}"
     return f"{record[3]} fields where the header has {want}"
@@ -92,22 +101,22 @@ def _read(text: bytes, names: list[str], origin: LineOrigin) -> pa.Table:
     """By Arrow's reader; by Python's, record by record, where the two cut differently (quotes amid a field)."""
     n = origin.numbers.shape[0]
     if n == 0:
-        return pa.table({name: pa.array([], pa.binary()) for name in names})
+        return pa.table({name: pa.array([], pa.string()) for name in names})
     try:
         table = pcsv.read_csv(
             pa.BufferReader(text),
             pcsv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
             pcsv.ParseOptions(newlines_in_values=True),
-            pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False),
+            pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
     except pa.ArrowInvalid:
         table = None
     if table is not None and table.num_rows == n:
         return table
-    columns: list[list[bytes]] = [[] for _ in names]
+    columns: list[list[str]] = [[] for _ in names]
     for row in range(n):
-        record = origin.raw(row).decode("utf-8", "surrogateescape")
+        record = origin.raw(row).decode()
         fields = next(csv.reader(io.StringIO(record, newline="")), [])
         for at, column in enumerate(columns):
-            column.append(fields[at].encode("utf-8", "surrogateescape") if at < len(fields) else b"")
-    return pa.table(dict(zip(names, (pa.array(c, pa.binary()) for c in columns), strict=True)))
+            column.append(fields[at] if at < len(fields) else "")
+    return pa.table(dict(zip(names, (pa.array(c, pa.string()) for c in columns), strict=True)))

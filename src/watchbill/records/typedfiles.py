@@ -130,13 +130,16 @@ def unpacked(file: IO[bytes], bytes_max: int) -> IO[bytes]:
     stream = decompressed(file)
     out = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - the caller reads it; it ends with it
     size = 0
-    while data := stream.read(BLOCK_BYTES):
-        size += len(data)
-        if size > bytes_max:
-            out.close()
-            what = f"it unpacks to more than {bytes_max} bytes"
-            raise LimitError(what, where="unpacked_bytes_max", todo="Split the file, or raise the limit")
-        out.write(data)
+    try:
+        while data := stream.read(BLOCK_BYTES):
+            size += len(data)
+            if size > bytes_max:
+                what = f"it unpacks to more than {bytes_max} bytes"
+                raise LimitError(what, where="unpacked_bytes_max", todo="Split the file, or raise the limit")
+            out.write(data)
+    except BaseException:
+        out.close()
+        raise
     out.seek(0)
     return out
 
