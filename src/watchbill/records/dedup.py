@@ -43,7 +43,7 @@ Lookup = Callable[[str, list[str]], list[int | None]]
 
 
 def content_hashes(table: pa.Table) -> NDArray[np.uint32]:
-    """A 32-bit hash of everything that was sent in each record (all columns but source, id and arrival).
+    """A 32-bit hash of everything that was sent in each record (all columns but source, id, and the two times of its transport: received, arrival).
 
     Args:
         table: n records in the columns of `SCHEMA`.
@@ -54,7 +54,7 @@ def content_hashes(table: pa.Table) -> NDArray[np.uint32]:
     n = table.num_rows
     total = np.full(n, 1, dtype=np.uint64)
     for number, wanted in enumerate(SCHEMA):
-        if wanted.name in ("source", "id", "arrival"):
+        if wanted.name in ("source", "id", "arrival", "received"):
             continue
         column = table.column(wanted.name)
         if column.null_count == n:

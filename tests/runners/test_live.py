@@ -1,0 +1,160 @@
+"""`watchbill run` over real loopback HTTP and real growing files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from watchbill.core.errors import SettingsError
+from watchbill.ledger.reader import Ledger
+from watchbill.runners.config import load_config
+from watchbill.runners.live import LiveRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TOKEN = "a-token-of-this-test-0123"  # noqa: S105 - made up
+SETTINGS = f"""
+home = "home"
+checkpoint_seconds = 0.5
+reload_seconds = 0.2
+reference = "reference"
+[sources.desk]
+kind = "files"
+paths = ["in"]
+follow = true
+poll_seconds = 0.05
+[sources.push]
+kind = "http"
+token = "{TOKEN}"
+[http]
+port = 0
+"""
+
+
+def lines(*numbers: int) -> bytes:
+    """Looks that happened just now."""
+    now = time.time_ns() // 1_000_000
+    rows = (
+        {"id": f"x{n}", "time": now, "kind": "view", "account": "a1", "waybill": f"W{n}", "subjects": [f"p{n}"]}
+        for n in numbers
+    )
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with settings, sources and reference tables."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "accounts.csv").write_text("account,role,outlet\na1,courier,O1\n")
+    (tmp_path / "reference" / "outlets.csv").write_text("outlet,name\nO1,one\n")
+    (tmp_path / "watchbill.toml").write_text(SETTINGS)
+    return tmp_path
+
+
+class Running:
+    """A live runner in a thread."""
+
+    def __init__(self, place: Path) -> None:
+        self.runner = LiveRunner(load_config(place / "watchbill.toml"))
+        self.summary: dict[str, Any] = {}
+        self.thread = threading.Thread(target=lambda: self.summary.update(self.runner.run()))
+        self.thread.start()
+        assert self.runner.ready.wait(60)
+
+    def post(self, body: bytes, **headers: str) -> httpx.Response:
+        assert self.runner.address is not None
+        host, port = self.runner.address
+        told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/x-ndjson"} | headers
+        return httpx.post(f"http://{host}:{port}/v1/records", content=body, headers=told, timeout=30)
+
+    def end(self) -> dict[str, Any]:
+        self.runner.stop()
+        self.thread.join(60)
+        return self.summary
+
+
+@pytest.fixture
+def running(place: Path) -> Iterator[Running]:
+    """Started, and stopped whatever happens."""
+    it = Running(place)
+    yield it
+    it.end()
+
+
+def test_a_202_means_that_it_is_on_disk(running: Running, place: Path) -> None:
+    answer = running.post(lines(1, 2, 3))
+    assert answer.status_code == 202, answer.text
+    height = answer.json()["height"]
+    assert Ledger(place / "home").height >= height
+    assert Ledger(place / "home").find("id", "x2").num_rows == 1
+    again = running.post(gzip.compress(lines(4)), **{"Content-Encoding": "gzip"})
+    assert again.status_code == 202
+    assert again.json()["height"] == height + 1
+
+
+def test_files_that_grow_and_http_share_one_journal(running: Running, place: Path) -> None:
+    (place / "in" / "a.ndjson").write_bytes(lines(*range(10, 15)))
+    until(lambda: Ledger(place / "home").find("id", "x14").num_rows == 1)
+    with (place / "in" / "a.ndjson").open("ab") as grown:
+        grown.write(lines(15))
+    assert running.post(lines(16)).status_code == 202
+    until(lambda: Ledger(place / "home").find("id", "x15").num_rows == 1)
+    summary = running.end()
+    assert summary["records"] == {"view": 7}
+    assert summary["ledger_sealed"] == summary["ledger_height"]
+
+
+def test_a_bad_line_is_quarantined_and_said(running: Running) -> None:
+    answer = running.post(lines(1) + b'{"kind":"view"}\nnot json\n')
+    assert answer.status_code == 202
+    assert (answer.json()["accepted"], answer.json()["quarantined"]) == (1, 2)
+
+
+def test_no_token_no_entry(running: Running) -> None:
+    assert running.post(lines(1), Authorization="Bearer somebody-else-s-token").status_code == 401
+
+
+def test_a_new_roster_is_in_force_without_a_restart(running: Running, place: Path) -> None:
+    assert running.post(lines(1)).status_code == 202
+    (place / "reference" / "accounts.csv").write_text("account,role,outlet\na1,courier,O1\na2,courier,O1\n")
+    until(lambda: any("accounts" in path.name for path in (place / "home" / "reference").glob("accounts-*"))
+          and len(list((place / "home" / "reference").glob("accounts-*"))) == 2)  # fmt: skip
+    assert running.post(lines(2)).status_code == 202
+    controls = [row for table in Ledger(place / "home").records(["kind"]) for row in table.column("kind").to_pylist()]
+    assert controls.count("wb.reload") == 3
+
+
+def test_stopped_and_started_again_it_goes_on(place: Path) -> None:
+    first = Running(place)
+    assert first.post(lines(1)).status_code == 202
+    first.end()
+    second = Running(place)
+    assert second.post(lines(2)).status_code == 202
+    summary = second.end()
+    assert summary["records"] == {"view": 2}
+
+
+def test_settings_that_are_wrong_say_so(tmp_path: Path) -> None:
+    (tmp_path / "w.toml").write_text("[sources.a]\nkind = 'smoke'\n")
+    with pytest.raises(SettingsError, match="kind"):
+        LiveRunner(load_config(tmp_path / "w.toml"))
+    (tmp_path / "w.toml").write_text("hom = 'x'\n")
+    with pytest.raises(SettingsError, match="hom is not a setting"):
+        load_config(tmp_path / "w.toml")
