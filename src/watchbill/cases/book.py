@@ -23,7 +23,7 @@ class Signal:
     Attributes:
         seq, time, account: of the record. old, new: steps (index). since: epoch ms, first unexplained record of the run.
         records: unexplained records since then. posterior: 0-1. evidence: detector id -> nats. devices: unregistered
-        devices used. person_count: persons who hold the account. role: name.
+        devices used. persons_of_account: how many hold it. role: name.
     """
 
     seq: int
@@ -101,17 +101,18 @@ class CaseBook:
         for name, nats in signal.evidence.items():
             if nats > case.reasons.get(name, (SPOKE_NATS, 0))[0]:
                 case.reasons[name] = (nats, signal.records)
-        case.kind = kind_of({name: nats for name, (nats, _) in case.reasons.items()}, signal.role, signal.persons_of_account)
+        strongest = {name: nats for name, (nats, _) in case.reasons.items()}
+        case.kind = kind_of(strongest, signal.role, signal.persons_of_account)
         if signal.new < OPEN_AT and signal.old >= OPEN_AT and case.status == "open":
             case.status = "contained" if case.step_worst >= OPEN_AT else case.status
         elif signal.new >= OPEN_AT:
             case.status = "open"
         return case.id
 
-    def look(self, account: str, time: int, records: int) -> None:
-        """An unexplained record of an account whose case is open: the case's span grows."""
+    def look(self, account: str, seq: int, time: int, records: int) -> None:
+        """An unexplained record of an account that has a case: the case's span grows (nothing for one before it)."""
         case = self.cases.get(self._open.get(account, ""))
-        if case is not None:
+        if case is not None and seq >= case.seq:
             case.until = max(case.until, time)
             case.records = max(case.records, records)
 
@@ -125,9 +126,10 @@ class CaseBook:
         self._open[signal.account] = case.id
         return case
 
-    def has_open(self, account: str) -> bool:
-        """Whether an account has a case."""
-        return account in self._open
+    @property
+    def accounts(self) -> list[str]:
+        """Accounts that have a case, in order of opening."""
+        return list(self._open)
 
     def snapshot(self) -> list[dict[str, Any]]:
         """JSON-able state."""

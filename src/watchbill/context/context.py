@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -13,7 +12,19 @@ from watchbill.context.events import EVENT
 from watchbill.context.feeds import CLOCK_SIZE, FEED
 from watchbill.context.interning import Interner
 from watchbill.context.networks import Networks, networks_of
-from watchbill.context.reasons import DESK, FACT, N_ITEMS, N_POOL, N_SIGNED, N_TICKETS, N_WORK, WAITING, Known, Pool, advance
+from watchbill.context.reasons import (
+    DESK,
+    FACT,
+    N_ITEMS,
+    N_POOL,
+    N_SIGNED,
+    N_TICKETS,
+    N_WORK,
+    WAITING,
+    Known,
+    Pool,
+    advance,
+)
 from watchbill.context.roster import roster_of
 from watchbill.context.rules import compile_rules
 from watchbill.context.spans import SpanTable
@@ -44,7 +55,7 @@ class Context:
     """Reference tables as of the last reload, and everything that the reason join remembers.
 
     `prepare` turns record columns into `Facts`; `join` runs the reason join over them and gives events
-    (`context.events.EVENT`). Both expect a batch within one UTC day of arrival (see `cuts`).
+    (`context.events.EVENT`). Both expect a batch within one UTC hour of arrival (see `cuts`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,6 +63,7 @@ class Context:
         self.calendar = Calendar(settings.time_zone)
         self.accounts = Interner("accounts", settings.limits.accounts_max)
         self.outlets = Interner("outlets", settings.limits.outlets_max)
+        self.places = Interner("reference_rows", settings.limits.reference_rows_max)
         self.rules, self.roles, self.labels = compile_rules(settings.reasons)
         self.tables: dict[str, pa.Table] = {}
         self.networks = Networks()
@@ -96,7 +108,7 @@ class Context:
         if name == "accounts":
             self.roster = roster_of(table, self.accounts, self.outlets, self.roles, self.settings.reasons)
         elif name == "networks":
-            self.networks = networks_of(table)
+            self.networks = networks_of(table, self.places)
         elif name == "devices":
             self.devices = device_outlets(table, self.outlets)
         elif name == "parcels":
@@ -110,16 +122,18 @@ class Context:
     # -- one batch ---------------------------------------------------------------------------------------------
 
     def cuts(self, columns: Columns) -> list[int]:
-        """Rows at which a new UTC day of arrival begins (the batch is to be cut there), with the end."""
-        days = columns.arrival // DAY_MS
-        inner = (np.flatnonzero(np.diff(days)) + 1).tolist() if len(columns) else []
+        """Rows at which a new UTC hour of arrival begins (the batch is to be cut there), with the end."""
+        hours = columns.arrival // _HOUR_MS
+        inner = (np.flatnonzero(np.diff(hours)) + 1).tolist() if len(columns) else []
         return [*inner, len(columns)]
 
     def prepare(self, columns: Columns) -> NDArray[np.void]:
         """FACT[n]: the columns with dense accounts and outlets, places, weights, local day and hour."""
         c = columns
-        account_id = self.accounts.of(c.account, lambda row: c.text("account", row))
-        assignee_id = self.accounts.of(c.assignee, lambda row: c.text("assignee", row))
+        # row by row, so that no cut of the batches changes who comes first
+        people = np.stack([c.account, c.assignee], axis=1).ravel()
+        ids = self.accounts.of(people, lambda at: c.text("assignee" if at % 2 else "account", at // 2))
+        account_id, assignee_id = ids[::2], ids[1::2]
         outlet_id = self.outlets.of(c.outlet, lambda row: c.text("outlet", row))
         facts = np.empty(len(c), FACT)
         for name in _SAME:
@@ -147,7 +161,7 @@ class Context:
         return self._weights[key]
 
     def join(self, facts: NDArray[np.void], subjects: NDArray[np.uint64]) -> NDArray[np.void]:
-        """Run the reason join over a batch within one UTC day; EVENT[m] (a view that the next call overwrites)."""
+        """Run the reason join over a batch within one UTC hour; EVENT[m] (a view that the next call overwrites)."""
         n = int(facts.shape[0])
         if n == 0:
             return self._events[:0]
@@ -175,7 +189,7 @@ class Context:
 
     def _feed_settings(self, arrival: int) -> NDArray[np.float64]:
         gates = self.settings.gates
-        offset = self.calendar.offset_ms(arrival)
+        offset = self.calendar.offset_ms(arrival // _HOUR_MS * _HOUR_MS)  # of the UTC hour: the same for any cut
         tick_ms = self.settings.tick_seconds * 1000
         return np.array([tick_ms, offset, gates.feed_quantile, gates.feed_scans_min], dtype=np.float64)
 
@@ -224,6 +238,7 @@ class Context:
         out: dict[str, Any] = {
             "desk": self.desk.copy(), "pool": self.pool[: self.pool_used].copy(), "feed": self.feed.copy(),
             "clock": self.clock.copy(), "accounts": list(self.accounts.names), "outlets": list(self.outlets.names),
+            "places": list(self.places.names),
         }  # fmt: skip
         for name, part in (("work", self.work), ("tickets", self.tickets), ("signed", self.signed)):
             out |= {f"{name}.{key}": value for key, value in part.snapshot().items()}
@@ -235,7 +250,9 @@ class Context:
             self.accounts.add(name)
         for name in saved["outlets"]:
             self.outlets.add(name)
-        self.desk, self.feed, self.clock = saved["desk"], saved["feed"], saved["clock"]
+        for name in saved["places"]:
+            self.places.add(name)
+        self.desk, self.feed, self.clock = (np.array(saved[name]) for name in ("desk", "feed", "clock"))
         self.pool, self.pool_used = saved["pool"], int(saved["pool"].shape[0])
         self.work.restore(_part(saved, "work"))
         self.tickets = SpanTable.restore(_part(saved, "tickets"))

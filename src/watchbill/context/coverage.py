@@ -8,11 +8,11 @@ shown that they explain. Published once a table tick, read until the next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from watchbill.context.events import EVENT, LOOK
+from watchbill.context.events import EVENT, LOOK, RETRACT
 from watchbill.core.kernel import kernel
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ _LOOKS_MIN: Final = 5.0
 
 
 @kernel
-def _mark(events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_open: NDArray[np.uint8]) -> None:
+def _mark(
+    events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_open: NDArray[np.uint8]
+) -> None:
     """Set the coverage bit of `gated` from the published tables, then learn from the event."""
     roles = role_open.shape[0]
     for i in range(events.shape[0]):
         event = events[i]
-        if event.kind != LOOK or event.account < 0:
+        if event.kind == RETRACT or event.account < 0:
             continue
         open_now = role_open[event.role]
         if event.outlet_id >= 0 and event.outlet_id * roles + event.role < group_open.shape[0]:
@@ -47,9 +49,12 @@ def _mark(events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArra
             open_now = said - 1 if said else open_now
         if not open_now:
             event.gated |= COVERAGE_GATED
-        if not (event.first and event.reveal) or event.gated & FEED_GATED:
+        if event.kind != LOOK or not (event.first and event.reveal) or event.gated & FEED_GATED:
             continue
         habit = habits[event.account]
+        if habit.role != event.role or habit.outlet_id != event.outlet_id:
+            # what it showed in another group says nothing about this one
+            habit.explained, habit.looks = 0.0, 0.0
         if habit.day != event.day:
             habit.day = event.day
             habit.explained *= _DECAY
@@ -86,9 +91,10 @@ class Coverage:
         group = some["outlet_id"][inside].astype(np.int64) * self.roles + role[inside]
         self.group_open = self._judge(group, share[inside], some["looks"][inside], outlets * self.roles)
 
-    def _judge(self, group: NDArray[np.int64], share: NDArray[np.float32], looks: NDArray[np.float32], size: int) -> NDArray[np.uint8]:
-        """uint8[size]: 2 where the median share of at least `coverage_accounts_min` accounts reaches the limit, 1 where
-        it does not, 0 where there is too little to say."""
+    def _judge(
+        self, group: NDArray[np.int64], share: NDArray[np.float32], looks: NDArray[np.float32], size: int
+    ) -> NDArray[np.uint8]:
+        """uint8[size]: 2 where the median share of enough accounts reaches the limit, 1 where not, 0 = cannot say."""
         out = np.zeros(size, np.uint8)
         if group.shape[0] == 0:
             return out
@@ -103,11 +109,11 @@ class Coverage:
         out[ordered[starts][enough]] = verdict[enough]
         return out
 
-    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+    def snapshot(self) -> dict[str, NDArray[Any]]:
         """Named arrays."""
         return {"habits": self.habits.copy(), "group_open": self.group_open, "role_open": self.role_open}
 
-    def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, saved: dict[str, NDArray[Any]]) -> None:
         """The inverse of `snapshot`."""
         self.habits = saved["habits"].copy()
         self.group_open, self.role_open = saved["group_open"].astype(np.uint8), saved["role_open"].astype(np.uint8)

@@ -6,6 +6,7 @@ unexplained. The table of gated outlets is published at ticks of the arrival clo
 
 from __future__ import annotations
 
+from math import lgamma
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,11 +25,13 @@ FEED: Final = np.dtype(
         ("now", np.int32),  # scans in the running hour
         ("before", np.int32),  # scans in the hour before it
         ("gated", np.uint8),
+        ("begun", np.uint8),  # 1: it has sent a scan at all (rows are made ahead; they learn nothing before that)
     ],
     align=True,
 )
 _HOUR_MS: Final = 3_600_000
 _DECAY: Final = 0.9
+_DECAY_GATED: Final = 0.97
 _DAYS_MIN: Final = 2.0
 
 TICK: Final = 0
@@ -40,21 +43,22 @@ CLOCK_SIZE: Final = 4
 @kernel
 def poisson_gamma_below(count: float, mean: float, variance: float) -> float:
     """P(X <= count) for a negative binomial with that mean and variance (Poisson when variance <= mean)."""
+    # from the term of `count` downwards: the terms near 0 are too small for a float when the mean is large
+    k = float(int(count))
     if variance <= mean * 1.01:
-        term = np.exp(-mean)
-        total = term
-        for k in range(1, int(count) + 1):
-            term *= mean / k
-            total += term
-        return total
-    size = mean * mean / (variance - mean)
-    p = size / (size + mean)
-    term = p**size
+        size, odds = 0.0, mean
+        term = np.exp(k * np.log(mean) - mean - lgamma(k + 1))
+    else:
+        size = mean * mean / (variance - mean)
+        odds = mean / (size + mean)
+        log_ways = lgamma(k + size) - lgamma(size) - lgamma(k + 1)
+        term = np.exp(log_ways + size * np.log(size / (size + mean)) + k * np.log(odds))
     total = term
-    for k in range(1, int(count) + 1):
-        term *= (k - 1 + size) / k * (1 - p)
+    while k > 0 and term > 1e-9 * total:
+        term *= k / (odds if size == 0.0 else odds * (k - 1 + size))
         total += term
-    return total
+        k -= 1
+    return float(min(total, 1.0))
 
 
 @kernel
@@ -63,9 +67,13 @@ def _close_hour(feed: NDArray[np.void], hour: int) -> None:
     for o in range(feed.shape[0]):
         row = feed[o]
         count = float(row.now)
-        # a gated hour says nothing about how dense the feed is when it works
-        if row.gated == 0:
-            keep = _DECAY if row.days[h] >= 1.0 else 0.0
+        if row.now:
+            row.begun = 1
+        if not row.begun:
+            continue
+        # a silent hour of a gated feed says nothing about how dense it is when it works; a thin one, that it may stay so
+        if row.gated == 0 or row.now:
+            keep = (_DECAY_GATED if row.gated else _DECAY) if row.days[h] >= 1.0 else 0.0
             row.mean[h] = keep * row.mean[h] + (1 - keep) * count
             row.square[h] = keep * row.square[h] + (1 - keep) * count * count
             row.days[h] += 1.0
@@ -91,15 +99,17 @@ def feed_tick(feed: NDArray[np.void], clock: NDArray[np.int64], arrival: int, se
     h, last = hour % HOURS, (hour - 1) % HOURS
     for o in range(feed.shape[0]):
         row = feed[o]
-        if row.days[h] < _DAYS_MIN or row.days[last] < _DAYS_MIN:
-            row.gated = 0
-            continue
         mean = part * row.mean[h] + (1 - part) * row.mean[last]
-        if mean < settings[3]:
-            row.gated = 0
+        seen = row.now + (1 - part) * row.before
+        if row.days[h] < _DAYS_MIN or row.days[last] < _DAYS_MIN or mean < settings[3]:
+            # too little to judge by: a gate stays shut through the night until scans come again
+            if seen >= mean and seen > 0:
+                row.gated = 0
             continue
         spread = part * (row.square[h] - row.mean[h] ** 2) + (1 - part) * (row.square[last] - row.mean[last] ** 2)
-        seen = row.now + (1 - part) * row.before
+        if seen >= mean:
+            row.gated = 0
+            continue
         row.gated = 1 if poisson_gamma_below(seen, mean, max(spread, mean)) < settings[2] else 0
     tick = np.int64(settings[0])
     clock[TICK] = (arrival // tick + 1) * tick

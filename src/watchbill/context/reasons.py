@@ -18,7 +18,7 @@ from watchbill.context.rules import ANYONE, CLASSES, CODE_AT, RULES_MAX, SIGNED,
 from watchbill.context.spans import holds, open_span, span_slot
 from watchbill.context.store import explains, remember, seen_lately
 from watchbill.core.hashing import combine
-from watchbill.core.kernel import kernel
+from watchbill.core.kernel import Row, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,16 +130,16 @@ N_EVENTS, N_WORK, N_ITEMS, N_POOL, N_TICKETS, N_SIGNED = range(6)
 
 @kernel
 def _on_scan(
-    fact: np.void, used: NDArray[np.int64], known: Known, index: NDArray[np.int32], posts: NDArray[np.void],
+    fact: Row, used: NDArray[np.int64], known: Known, index: NDArray[np.int32], posts: NDArray[np.void],
     counters: NDArray[np.int64],
 ) -> None:  # fmt: skip
     waybill, time, cells = fact.waybill, fact.time, known.cells
     added = 0
-    if used[C_OUT] or used[C_COVER]:
+    if (used[C_OUT] or used[C_COVER]) and fact.outlet:
         added += remember(cells, combine(fact.outlet, waybill, T_OUT), time, 1)
-    if used[C_IN] and fact.next_outlet:
+    if (used[C_IN] or used[C_COVER]) and fact.next_outlet:
         added += remember(cells, combine(fact.next_outlet, waybill, T_IN), time, 1)
-    if used[C_HELD] and fact.status == HELD:
+    if used[C_HELD] and fact.status == HELD and fact.outlet:
         added += remember(cells, combine(fact.outlet, waybill, T_HELD), time, 1)
     if used[C_ANY]:
         added += remember(cells, combine(np.uint64(0), waybill, T_ANY), time, 1)
@@ -159,7 +159,7 @@ def _on_scan(
 
 
 @kernel
-def _cover(fact: np.void, known: Known) -> None:
+def _cover(fact: Row, known: Known) -> None:
     desk = known.desk[fact.assignee_id]
     slot = 0
     for k in range(COVERS):
@@ -177,7 +177,7 @@ def _cover(fact: np.void, known: Known) -> None:
 
 
 @kernel
-def _on_ticket(fact: np.void, type_classes: NDArray[np.int64], known: Known, counters: NDArray[np.int64]) -> None:
+def _on_ticket(fact: Row, type_classes: NDArray[np.int64], known: Known, counters: NDArray[np.int64]) -> None:
     if fact.type == COVER:
         if fact.assignee_id >= 0 and fact.outlet:
             _cover(fact, known)
@@ -201,7 +201,9 @@ def _on_ticket(fact: np.void, type_classes: NDArray[np.int64], known: Known, cou
 
 
 @kernel
-def _ticket_holds(known: Known, rule: NDArray[np.int64], who: np.uint64, item: np.uint64, ticket: np.uint64, time: int) -> bool:
+def _ticket_holds(
+    known: Known, rule: NDArray[np.int64], who: np.uint64, item: np.uint64, ticket: np.uint64, time: int
+) -> bool:
     window, early, nobody = rule[WINDOW], known.limits[0], np.uint64(0)
     for c in range(8):
         if not rule[CLASSES] >> c & 1:
@@ -232,7 +234,7 @@ def _covered(known: Known, account: int, item: np.uint64, time: int, window: int
     desk = known.desk[account]
     for k in range(COVERS):
         outlet = desk.cover_outlet[k]
-        if outlet and desk.cover_since[k] - known.limits[0] <= time <= desk.cover_until[k]:
+        if outlet and desk.cover_since[k] - known.limits[0] <= time < desk.cover_until[k]:
             if _work_holds(known, combine(outlet, item, T_OUT), time, window, latest):
                 return True
             if _work_holds(known, combine(outlet, item, T_IN), time, window, latest):
@@ -295,13 +297,13 @@ def _reason_of(
 
 
 @kernel
-def _wait(event: np.void, desk: np.void, pool: Pool, most: int, counters: NDArray[np.int64]) -> None:
-    if desk.waiting >= most:
-        # the oldest gives way: an account keeps its last looks
-        head = desk.waiting_head
-        pool.looks[head].alive = 0
-        desk.waiting_head = pool.looks[head].next_of_account
-        desk.waiting -= 1
+def _wait(event: Row, desk: Row, pool: Pool, most: int, counters: NDArray[np.int64]) -> None:
+    while desk.waiting >= most:
+        # the oldest gives way: an account keeps its last looks (those explained meanwhile do not count)
+        oldest = pool.looks[desk.waiting_head]
+        desk.waiting -= oldest.alive
+        oldest.alive = 0
+        desk.waiting_head = oldest.next_of_account
     at = counters[N_POOL]
     counters[N_POOL] += 1
     look = pool.looks[at]
@@ -325,21 +327,26 @@ def _wait(event: np.void, desk: np.void, pool: Pool, most: int, counters: NDArra
 
 @kernel
 def _settle(
-    fact: np.void, row: int, known: Known, index: NDArray[np.int32], posts: NDArray[np.void], pool: Pool,
+    fact: Row, row: int, known: Known, index: NDArray[np.int32], posts: NDArray[np.void], pool: Pool,
     hashes: NDArray[np.uint64], events: NDArray[np.void], counters: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """A record that may explain came in for a parcel: take back the waiting looks at it that it explains."""
     cell = pool.heads[span_slot(pool.heads, fact.waybill)]
     if cell.key == 0:
         return
-    at = cell.since
-    for _ in range(CHAIN_MAX):
-        if at < 0:
-            return
+    at, before, after, walked = cell.since, np.int64(-1), known.limits[0], 0
+    while at >= 0 and walked < CHAIN_MAX:
         look = pool.looks[at]
-        at = look.next_of_item
-        after = known.limits[0]
-        if not look.alive or fact.time > look.time + after:
+        here, at = at, np.int64(look.next_of_item)
+        if not look.alive:  # it leaves the chain, so that the walk does not depend on when the pool was compacted
+            if before < 0:
+                cell.since = at
+            else:
+                pool.looks[before].next_of_item = at
+            continue
+        before = here
+        walked += 1
+        if fact.time > look.time + after:
             continue  # work that began later than that explains nothing, however late the news of it
         # late news: later work may already stand under the same key
         latest = NEVER if fact.arrival - fact.time > after else look.time + after
@@ -351,6 +358,7 @@ def _settle(
         if reason == 0:
             continue
         look.alive = 0
+        known.desk[look.account].waiting -= 1
         counters[N_WORK] += remember(known.cells, combine(who, fact.waybill, T_LOOK), look.time, 1)
         event = events[counters[N_EVENTS]]
         counters[N_EVENTS] += 1
@@ -363,7 +371,7 @@ def _settle(
 
 
 @kernel
-def _is_canary(fact: np.void, subjects: NDArray[np.uint64], first: int, canaries: NDArray[np.void]) -> bool:
+def _is_canary(fact: Row, subjects: NDArray[np.uint64], first: int, canaries: NDArray[np.void]) -> bool:
     if canaries.shape[0] <= 1:
         return False
     if fact.waybill and holds(canaries, fact.waybill, fact.time, 0, NEVER):
@@ -376,7 +384,7 @@ def _is_canary(fact: np.void, subjects: NDArray[np.uint64], first: int, canaries
 
 @kernel
 def _begin(
-    fact: np.void, row: int, event: np.void, index: NDArray[np.int32], posts: NDArray[np.void], feed: NDArray[np.void],
+    fact: Row, row: int, event: Row, index: NDArray[np.int32], posts: NDArray[np.void], feed: NDArray[np.void],
     unknown_role: int,
 ) -> None:  # fmt: skip
     """Fill what looks and logins share."""
@@ -395,7 +403,9 @@ def _begin(
 
 
 @kernel
-def _on_look(fact: np.void, event: np.void, first_subject: np.uint64, known: Known, pool: Pool, counters: NDArray[np.int64]) -> None:
+def _on_look(
+    fact: Row, event: Row, first_subject: np.uint64, known: Known, pool: Pool, counters: NDArray[np.int64]
+) -> None:
     event.kind = LOOK
     item = fact.waybill if fact.waybill else first_subject
     event.item = item
@@ -410,7 +420,8 @@ def _on_look(fact: np.void, event: np.void, first_subject: np.uint64, known: Kno
     elif event.success:
         key = combine(who, item, T_LOOK)
         event.first = 0 if seen_lately(known.cells, key) else 1
-        counters[N_WORK] += remember(known.cells, key, time, 1 if event.reason > 0 else 0)
+        if event.reason > 0 or event.reveal:  # a masked look without a reason does not make the unmasked one a repeat
+            counters[N_WORK] += remember(known.cells, key, time, 1 if event.reason > 0 else 0)
     if event.reveal and event.reason == 0 and event.first:
         event.weight = fact.weight
         if account >= 0 and item:
@@ -426,7 +437,7 @@ def advance(
     """Run the reason join over a batch, in order; all state is changed in place.
 
     Args:
-        facts: FACT[n]; it may not cross a UTC day of arrival (the caller rolls the work store there).
+        facts: FACT[n]; it may not cross a UTC hour of arrival (the caller rolls the work store at days).
         subjects: uint64, flat. known, pool: every table has room for the batch (the caller reserves).
         feed, clock, feed_settings: context.feeds. canaries: SPAN cells (one cell = none).
         hashes: uint64[accounts]: the hash of each dense account.
@@ -436,10 +447,10 @@ def advance(
     Returns:
         How many events were written.
     """
-    index, posts = roster.index, roster.posts
+    index, posts = roster.first, roster.posts
     unknown_role = known.rules.shape[0] - 1
     counters[N_EVENTS] = 0
-    start = np.int64(0)
+    start = 0
     for i in range(facts.shape[0]):
         fact = facts[i]
         if fact.arrival >= clock[TICK]:
@@ -461,5 +472,5 @@ def advance(
                 event.canary = 1 if _is_canary(fact, subjects, start, canaries) else 0
         if (kind == SCAN or kind == TICKET) and fact.waybill:
             _settle(fact, i, known, index, posts, pool, hashes, events, counters)
-        start = np.int64(fact.subject_end)
-    return counters[N_EVENTS]
+        start = int(np.int64(fact.subject_end))
+    return int(counters[N_EVENTS])

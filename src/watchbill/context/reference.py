@@ -61,7 +61,11 @@ def read_table(name: str, path: Path, time_zone: str, rows_max: int) -> pa.Table
     """
     raw = _read_raw(path)
     if raw.num_rows > rows_max:
-        raise SettingsError(f"has {raw.num_rows} rows, over the limit of {rows_max}", where=path.name, todo="raise limits.reference_rows_max")
+        raise SettingsError(
+            f"has {raw.num_rows} rows, over the limit of {rows_max}",
+            where=path.name,
+            todo="raise limits.reference_rows_max",
+        )
     required, optional = TABLES[name]
     missing = [column for column in required if column not in raw.column_names]
     if missing:

@@ -36,10 +36,14 @@ none), dense outlet (-1), index into the role list, how many persons hold the ac
 
 
 class Roster(NamedTuple):
-    """`index` int32[accounts known when built, 2]: first post and number of posts; `posts` POST[rows], each account's
-    ordered by `since`."""
+    """All posts, by account.
 
-    index: NDArray[np.int32]
+    Attributes:
+        first: int32[accounts known when built, 2]: first post and number of posts.
+        posts: POST[rows], each account's ordered by `since`.
+    """
+
+    first: NDArray[np.int32]
     posts: NDArray[np.void]
 
 
@@ -48,8 +52,8 @@ def post_at(index: NDArray[np.int32], posts: NDArray[np.void], account: int, tim
     """(post, status) of an account at a time: the post that holds then, else the latest begun; -1 when there is none."""
     if account < 0 or account >= index.shape[0] or index[account, 1] == 0:
         return -1, UNKNOWN
-    start = np.int64(index[account, 0])
-    best = np.int64(-1)
+    start = int(np.int64(index[account, 0]))
+    best = -1
     for at in range(start, start + index[account, 1]):
         if posts[at].since <= time:
             best = at

@@ -55,7 +55,9 @@ def compile_rules(settings: ReasonSettings) -> tuple[Rules, list[str], list[str]
     for r, role in enumerate(roles):
         reasons = settings.roles[role].reasons if role in settings.roles else ()
         if len(reasons) >= RULES_MAX:
-            raise SettingsError(f"has {len(reasons)} reasons", where=f"reasons.roles.{role}", todo=f"use under {RULES_MAX}")
+            raise SettingsError(
+                f"has {len(reasons)} reasons", where=f"reasons.roles.{role}", todo=f"use under {RULES_MAX}"
+            )
         for k, reason in enumerate(reasons):
             _set_rule(rules, r, k, reason, classes)
             labels[r * RULES_MAX + k + 1] = reason.label

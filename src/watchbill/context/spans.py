@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def span_slot(spans: NDArray[np.void], key: np.uint64) -> int:
     slot = (key * _SPREAD) >> np.uint64(20) & mask
     while spans[slot].key != key and spans[slot].key != np.uint64(0):
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(slot)
+    return int(np.int64(slot))
 
 
 @kernel
@@ -42,11 +42,11 @@ def open_span(spans: NDArray[np.void], key: np.uint64, since: int, until: int) -
 
 @kernel
 def holds(spans: NDArray[np.void], key: np.uint64, time: int, early_ms: int, window_ms: int) -> bool:
-    """Whether `key` holds at `time`: not before `since - early_ms`, not after `until`, at most `window_ms` old."""
+    """Whether `key` holds at `time`: not before `since - early_ms`, before `until`, at most `window_ms` old."""
     cell = spans[span_slot(spans, key)]
     if cell.key == np.uint64(0):
         return False
-    return cell.since - early_ms <= time <= cell.until and time - cell.since <= window_ms
+    return bool(cell.since - early_ms <= time < cell.until and time - cell.since <= window_ms)
 
 
 @kernel
@@ -90,13 +90,13 @@ class SpanTable:
         self.count = int(_copy(self.cells, fresh, not_before))
         self.cells = fresh
 
-    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+    def snapshot(self) -> dict[str, NDArray[Any]]:
         """Held spans sorted by key."""
         held = self.cells[self.cells["key"] != 0]
         return {"cells": held[np.argsort(held["key"], kind="stable")]}
 
     @classmethod
-    def restore(cls, saved: dict[str, NDArray[np.generic]]) -> SpanTable:
+    def restore(cls, saved: dict[str, NDArray[Any]]) -> SpanTable:
         """The inverse of `snapshot`."""
         table = cls(int(saved["cells"].shape[0]))
         table.count = int(_copy(saved["cells"], table.cells, np.iinfo(np.int64).min))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watchbill.context.reasons import T_ASSIGNED, T_IN, T_OUT
-from watchbill.context.spans import SpanTable, open_span
+from watchbill.context.spans import SpanTable, open_span, span_slot
 from watchbill.core.hashing import combine, hash_column
 from watchbill.core.kernel import kernel
 from watchbill.core.tables import Table64
@@ -29,11 +29,15 @@ def _pair_keys(owners: NDArray[np.uint64], items: NDArray[np.uint64], tag: int, 
 
 
 @kernel
-def _open_all(spans: NDArray[np.void], keys: NDArray[np.uint64], since: NDArray[np.int64], until: NDArray[np.int64]) -> int:
+def _open_all(
+    spans: NDArray[np.void], keys: NDArray[np.uint64], since: NDArray[np.int64], until: NDArray[np.int64]
+) -> int:
     added = 0
     for i in range(keys.shape[0]):
         if keys[i]:
-            added += open_span(spans, keys[i], since[i], until[i])
+            # one key may stand for several parcels of a customer: the widest span of them counts
+            held = spans[span_slot(spans, keys[i])]
+            added += open_span(spans, keys[i], since[i], max(until[i], held.until))
     return added
 
 
@@ -43,8 +47,11 @@ def _add(table: SpanTable, keys: NDArray[np.uint64], since: NDArray[np.int64], u
 
 
 def parcel_spans(table: pa.Table | None) -> SpanTable:
-    """Work that the parcels table declares: origin and destination outlets and the assigned account have work on the
-    waybill, and (for looks that name no waybill) on its sender and recipient."""
+    """Work that the parcels table declares.
+
+    Origin and destination outlets and the assigned account have work on the waybill, and (for looks that name no waybill)
+    on its sender and recipient.
+    """
     if table is None or table.num_rows == 0:
         return SpanTable.none()
     out = SpanTable()

@@ -8,7 +8,7 @@ explains, so it never accuses; over all filters and templates together false exp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -32,25 +32,30 @@ def work_slot(cells: NDArray[np.void], key: np.uint64) -> int:
     slot = (key * _SPREAD) >> np.uint64(20) & mask
     while cells[slot].key != key and cells[slot].key != np.uint64(0):
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(slot)
+    return int(np.int64(slot))
 
 
 @kernel
 def remember(cells: NDArray[np.void], key: np.uint64, time: int, explaining: int) -> int:
-    """Note `key` at `time`; the latest time and the stronger mark stay. 1 when it is new."""
+    """Note `key` at `time`: the latest time of what explains, else of what does not. 1 when it is new."""
     cell = cells[work_slot(cells, key)]
     if cell.key == np.uint64(0):
         cell.key = key
         cell.mark = time * 2 + explaining
         return 1
-    cell.mark = max(cell.mark >> 1, time) * 2 + ((cell.mark & 1) | explaining)
+    if cell.mark & 1 and not explaining:
+        return 0  # an unexplained look may not renew a reason
+    if explaining and not cell.mark & 1:
+        cell.mark = time * 2 + 1
+    else:
+        cell.mark = max(cell.mark >> 1, time) * 2 + explaining
     return 0
 
 
 @kernel
 def seen_lately(cells: NDArray[np.void], key: np.uint64) -> bool:
     """Whether `key` stands in the exact table."""
-    return cells[work_slot(cells, key)].key != np.uint64(0)
+    return bool(cells[work_slot(cells, key)].key != np.uint64(0))
 
 
 @kernel
@@ -78,7 +83,9 @@ def explains(
 
 
 @kernel
-def _copy(old: NDArray[np.void], new: NDArray[np.void], not_before: int, dropped: NDArray[np.uint64]) -> tuple[int, int]:
+def _copy(
+    old: NDArray[np.void], new: NDArray[np.void], not_before: int, dropped: NDArray[np.uint64]
+) -> tuple[int, int]:
     kept = gone = 0
     for i in range(old.shape[0]):
         if old[i].key == np.uint64(0):
@@ -141,7 +148,7 @@ class WorkStore:
         ends = np.cumsum([w.shape[0] for w in words], dtype=np.int64)
         return np.concatenate(words), np.stack([ends, np.array([d for d, _ in self._blooms], np.int64)], axis=1)
 
-    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+    def snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything, as named arrays, sorted by key."""
         held = self.cells[self.cells["key"] != 0]
         return {
@@ -149,7 +156,7 @@ class WorkStore:
             "words": self.words, "filters": self.filters,
         }  # fmt: skip
 
-    def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, saved: dict[str, NDArray[Any]]) -> None:
         """The inverse of `snapshot`."""
         self.day = int(saved["day"][0])
         cells = saved["cells"]

@@ -1,14 +1,14 @@
 """The error tree: every error names what went wrong, where, and what to do.
 
-    WatchbillError
-      +- ContractError    input breaks contract/records.md
-      +- SettingsError    a settings file or a reference table is wrong
-      +- SourceError      a source cannot be read (after retries)
-      +- LedgerError      the journal, a segment or the tree is damaged
-      |    +- LedgerBusy  another process already writes this home
-      |    +- LedgerFull  no space: nothing is acknowledged until there is
-      +- LimitError       a stated limit was reached
-      +- NotFoundError    a case, an account or a subject that is not there
+WatchbillError
++- ContractError    input breaks contract/records.md
++- SettingsError    a settings file or a reference table is wrong
++- SourceError      a source cannot be read (after retries)
++- LedgerError      the journal, a segment or the tree is damaged
+|    +- LedgerBusy  another process already writes this home
+|    +- LedgerFull  no space: nothing is acknowledged until there is
++- LimitError       a stated limit was reached
++- NotFoundError    a case, an account or a subject that is not there
 """
 
 from __future__ import annotations

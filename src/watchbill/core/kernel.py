@@ -16,12 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numba import config, njit
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Row: TypeAlias = Any
+"""One row of a structured array inside a kernel: numba reads its fields as attributes, which NumPy's types know nothing of."""
 
 _config: Any = config  # numba fills its attributes from the environment when it loads, so types know none of them
 

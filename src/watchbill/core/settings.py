@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from watchbill.core.errors import SettingsError
 
@@ -103,7 +103,9 @@ def default_roles() -> dict[str, Role]:
         "claims": Role(reasons=(_ticket("claim", "return"), _LOOKED), looks_a_day=50),
         "it": Role(reasons=(_ticket("change", "incident"), _LOOKED), looks_a_day=5, tokens_max=20),
         "legal": Role(reasons=(_ticket("legal"), _LOOKED), looks_a_day=5, tokens_max=200),
-        "robot": Role(reasons=(Reason(template="any_scan", window_hours=72), _LOOKED), looks_a_day=5_000, tokens_max=400),
+        "robot": Role(
+            reasons=(Reason(template="any_scan", window_hours=72), _LOOKED), looks_a_day=5_000, tokens_max=400
+        ),
         "unknown": Role(reasons=unknown, looks_a_day=100),
     }
 
@@ -140,6 +142,14 @@ class RiskSettings(Section):
     weights: dict[str, float] = Field(
         default_factory=lambda: {"reason": 0.5, "volume": 0.1, "login": 0.1, "roster": 0.15, "canary": 0.15}
     )
+
+    @field_validator("weights")
+    @classmethod
+    def _whole(cls, weights: dict[str, float]) -> dict[str, float]:
+        """Over 1 in all, the weighted mean would be no e-value any more."""
+        if min(weights.values(), default=0.0) < 0 or sum(weights.values()) > 1 + 1e-9:
+            raise ValueError("weights are at least 0 and at most 1 in all")
+        return weights
 
 
 class PolicySettings(Section):

@@ -27,7 +27,7 @@ def find(keys: NDArray[np.uint64], key: np.uint64) -> int:
     while True:
         held = keys[slot]
         if held == key:
-            return np.int64(slot)
+            return int(np.int64(slot))
         if held == np.uint64(0):
             return -1
         slot = (slot + np.uint64(1)) & mask
@@ -41,7 +41,7 @@ def claim(keys: NDArray[np.uint64], key: np.uint64) -> int:
     while keys[slot] != key and keys[slot] != np.uint64(0):
         slot = (slot + np.uint64(1)) & mask
     keys[slot] = key
-    return np.int64(slot)
+    return int(np.int64(slot))
 
 
 @kernel

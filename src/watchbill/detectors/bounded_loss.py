@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
-from watchbill.core.kernel import kernel
+from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
 from watchbill.detectors.kernels import example_looks
 
@@ -43,11 +43,11 @@ _Z999: Final = 3.09
 @kernel
 def hourly_quantile(mean: float, z: float) -> float:
     """Upper quantile of a negative binomial with dispersion 1 (variance mean + mean^2), by its normal approximation."""
-    return mean + z * np.sqrt(mean + mean * mean)
+    return float(mean + z * np.sqrt(mean + mean * mean))
 
 
 @kernel
-def _refill(row: np.void, arrival: int, ceiling: float) -> None:
+def _refill(row: Row, arrival: int, ceiling: float) -> None:
     hour = np.int32(arrival // _HOUR_MS)
     if row.hour != hour:
         if row.hour:
@@ -63,7 +63,9 @@ def _refill(row: np.void, arrival: int, ceiling: float) -> None:
 
 
 @kernel
-def _observe(events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def _observe(
+    events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
     for i in range(events.shape[0]):
         event = events[i]
         out[i] = CAPACITY_MIN
@@ -77,7 +79,7 @@ def _observe(events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray
             continue
         _refill(row, event.arrival, ceiling)
         capacity = min(max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)), ceiling)
-        left = capacity - row.spent
+        left = max(0.0, capacity - row.spent)
         # no step may rest on reasons where coverage is too low: there the bucket stays full
         if event.weight > 0 and event.reveal and not event.gated & 2:
             row.count += 1
@@ -85,7 +87,7 @@ def _observe(events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray
                 row.spent += event.weight
                 left -= event.weight
             else:
-                left = -1.0 - max(left, 0.0)
+                left = -1.0 - left
         out[i] = left
 
 

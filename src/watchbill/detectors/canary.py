@@ -12,13 +12,16 @@ import numpy as np
 from watchbill.context.events import LOOK
 from watchbill.core.kernel import kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import daily_stake, example_looks, rare_event
+from watchbill.detectors.kernels import STAKE, daily_stake, example_looks, rare_event
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROW: Final = np.dtype([("log_m", np.float32), ("day", np.int32), ("last", np.uint64)], align=True)
+ROW: Final = np.dtype([("log_m", np.float32), ("day", np.int32), ("last", np.uint64), ("said", np.uint8)], align=True)
 P_HIT: Final = 1e-6
+P_AGAIN: Final = 1e-9
+"""Daily probabilities of a first hit, and of a second one at another canary."""
+HALF: Final = STAKE / 2
 
 
 @kernel
@@ -30,11 +33,14 @@ def _observe(events: NDArray[np.void], rows: NDArray[np.void], out: NDArray[np.f
         row = rows[event.account]
         if event.kind == LOOK:
             if event.day > row.day:
-                row.day = event.day
+                row.day, row.said = event.day, 0
                 row.log_m = daily_stake(row.log_m)
-            if event.canary and event.success and row.last != event.item:
-                row.last = event.item
-                row.log_m = rare_event(row.log_m, P_HIT)
+            if event.canary and event.success and row.said == 0:
+                row.last, row.said = event.item, 1
+                row.log_m = rare_event(row.log_m, HALF, P_HIT, 0.0)
+            elif event.canary and event.success and row.said == 1 and row.last != event.item:
+                row.said = 2
+                row.log_m = rare_event(row.log_m, HALF, P_AGAIN, HALF / P_HIT)
         out[i] = max(row.log_m, np.float32(0))
 
 

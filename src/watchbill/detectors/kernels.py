@@ -22,16 +22,20 @@ _DAY_MS: Final = 86_400_000
 @kernel
 def daily_stake(log_m: float) -> float:
     """A new active day begins: the stake is paid. Capital under 1 is topped up to 1 first (e-CUSUM)."""
-    return max(log_m, 0.0) + np.log(1.0 - STAKE)
+    return max(log_m, 0.0) + float(np.log(1.0 - STAKE))
 
 
 @kernel
-def rare_event(log_m: float, probability: float) -> float:
+def rare_event(log_m: float, stake: float, probability: float, paid: float) -> float:
     """The event of honest daily probability at most `probability` happened (first time today): the bet pays out.
 
-    Over a day the factor is 1 - s without the event and 1 - s + s / p with it, whose mean under the null is at most 1.
+    A day's stake s is split over the bets of a detector. Over a day the factor is 1 - s + the sum of s_i / p_i over the
+    events that happened; its mean under the null is at most 1, however the events depend on each other.
+
+    Args:
+        log_m: the log e-value, after `daily_stake`. stake: s_i. paid: sum of s_j / p_j of today's earlier events.
     """
-    return log_m + np.log((1.0 - STAKE + STAKE / probability) / (1.0 - STAKE))
+    return float(log_m + np.log1p(stake / probability / (1.0 - STAKE + paid)))
 
 
 @kernel
@@ -39,7 +43,7 @@ def distance_km(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
     """Great-circle distance by the haversine formula; degrees in, kilometres out."""
     a, b = np.radians(lat1), np.radians(lat2)
     half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(lon2 - lon1) / 2) ** 2
-    return 2 * EARTH_KM * np.arcsin(np.sqrt(min(1.0, half)))
+    return float(2 * EARTH_KM * np.arcsin(np.sqrt(min(1.0, half))))
 
 
 def example_looks(count: int, *, gap_ms: int = 60_000, start_day: int = 20_000) -> NDArray[np.void]:

@@ -3,8 +3,8 @@
 Misses: renters behind an address of the owner's own city and device, and remote control of the owner's own machine.
 
 Each is a rare event of an honest day with a known bound on its probability, and a bet on it each active day (see
-detectors.kernels). Carrier NAT and VPN say nothing about a place. A device or place is learned only while the account is
-not suspected, so a renter does not become "known" by staying.
+detectors.kernels). Carrier NAT and VPN say nothing about a place. A device or place is learned when first seen, so that an
+honest move costs its evidence once; while the account is suspected nothing further is learned.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from watchbill.context.events import LOGIN, LOOK
-from watchbill.core.kernel import kernel
+from watchbill.context.networks import ROAMING
+from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import daily_stake, distance_km, example_looks, rare_event
+from watchbill.detectors.kernels import STAKE, daily_stake, distance_km, example_looks, rare_event
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEVICES: Final = 6
+MOBILE, VPN = ROAMING
 PLACES: Final = 4
 ROW: Final = np.dtype(
     [
@@ -36,6 +38,8 @@ ROW: Final = np.dtype(
     ],
     align=True,
 )
+HALF: Final = STAKE / 2
+"""The stake of a day is split over the two bets."""
 P_NEW: Final = 2e-3
 P_JOURNEY: Final = 2e-4
 KM_H: Final = 900.0
@@ -47,7 +51,7 @@ _HOUR_MS: Final = 3_600_000.0
 
 
 @kernel
-def _know_device(row: np.void, mark: np.uint32, learn: bool) -> bool:
+def _know_device(row: Row, mark: np.uint32, learn: bool) -> bool:
     """Whether the device is known; when `learn`, it moves to the front and the oldest falls out."""
     known = False
     at = DEVICES - 1
@@ -63,7 +67,7 @@ def _know_device(row: np.void, mark: np.uint32, learn: bool) -> bool:
 
 
 @kernel
-def _know_place(row: np.void, place: int, learn: bool) -> bool:
+def _know_place(row: Row, place: int, learn: bool) -> bool:
     known = False
     at = PLACES - 1
     for k in range(PLACES):
@@ -78,7 +82,7 @@ def _know_place(row: np.void, place: int, learn: bool) -> bool:
 
 
 @kernel
-def _too_fast(row: np.void, place: int, time: int, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> bool:
+def _too_fast(row: Row, place: int, time: int, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> bool:
     last = row.last_place - 1
     if last < 0 or last == place:
         return False
@@ -109,16 +113,18 @@ def _observe(
             learn = row.log_m < LEARN_UNDER_NATS
             green = row.active_days <= GREEN_DAYS
             place = event.place
-            fixed = place >= 0 and kind[place] != 2 and kind[place] != 5
-            new_device = event.device != 0 and not _know_device(row, np.uint32(event.device & np.uint64(0xFFFFFFFF)), learn)
+            fixed = place >= 0 and kind[place] != MOBILE and kind[place] != VPN
+            new_device = event.device != 0 and not _know_device(
+                row, np.uint32(event.device & np.uint64(0xFFFFFFFF)), learn
+            )
             if fixed:
                 new_place = not _know_place(row, place, learn)
                 if new_device and new_place and not green and not row.said & 1:
+                    row.log_m = rare_event(row.log_m, HALF, P_NEW, HALF / P_JOURNEY if row.said & 2 else 0.0)
                     row.said |= 1
-                    row.log_m = rare_event(row.log_m, P_NEW)
                 if not green and not row.said & 2 and _too_fast(row, place, event.time, lat, lon):
+                    row.log_m = rare_event(row.log_m, HALF, P_JOURNEY, HALF / P_NEW if row.said & 1 else 0.0)
                     row.said |= 2
-                    row.log_m = rare_event(row.log_m, P_JOURNEY)
                 row.last_place, row.last_time = place + 1, event.time
         out[i] = max(row.log_m, np.float32(0))
 

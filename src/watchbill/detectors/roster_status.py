@@ -14,7 +14,7 @@ from watchbill.context.events import LOOK, RETRACT
 from watchbill.context.roster import ACTIVE, ENDED
 from watchbill.core.kernel import kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import daily_stake, example_looks, rare_event
+from watchbill.detectors.kernels import STAKE, daily_stake, example_looks, rare_event
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,10 +55,10 @@ def _observe(events: NDArray[np.void], rows: NDArray[np.void], grace_days: int, 
             odd = row.odd_since > 0 and event.kind == LOOK and event.reveal and row.said == 0
             if odd and event.roster == ENDED and (row.dormant or event.day - row.odd_since >= grace_days):
                 row.said = 1
-                row.log_m = rare_event(row.log_m, P_RETURN)
+                row.log_m = rare_event(row.log_m, STAKE, P_RETURN, 0.0)
             elif odd and event.roster != ENDED and event.day - row.odd_since >= grace_days:
                 row.said = 1
-                row.log_m = rare_event(row.log_m, P_STRANGER)
+                row.log_m = rare_event(row.log_m, STAKE, P_STRANGER, 0.0)
         out[i] = max(row.log_m, np.float32(0))
 
 
@@ -88,6 +88,11 @@ class Detector(DetectorBase):
         late = np.concatenate([example_looks(3, start_day=20_003 + d) for d in range(5)])
         late["roster"] = ENDED
         return [
-            Example("back after seventeen days of silence, past the end", np.concatenate([before, gone]), found=True, nats_min=4.0),
+            Example(
+                "back after seventeen days of silence, past the end",
+                np.concatenate([before, gone]),
+                found=True,
+                nats_min=4.0,
+            ),
             Example("works on without a break past the end", np.concatenate([before, late]), found=False, nats_min=4.0),
         ]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
-from watchbill.core.kernel import kernel
+from watchbill.core.kernel import Row, kernel
 from watchbill.core.tables import MAX_LOAD, power_of_two
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
 from watchbill.detectors.kernels import example_looks
@@ -66,7 +66,7 @@ def _slot(cells: NDArray[np.void], key: int) -> int:
     slot = (np.uint64(key) * _SPREAD) >> np.uint64(20) & mask
     while cells[slot].key != key and cells[slot].key != 0:
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(slot)
+    return int(np.int64(slot))
 
 
 @kernel
@@ -81,7 +81,7 @@ def _copy(old: NDArray[np.void], new: NDArray[np.void], not_before: int) -> int:
 
 
 @kernel
-def _factor(row: np.void, hit: bool, rates: NDArray[np.float32], wrong: NDArray[np.float32]) -> float:
+def _factor(row: Row, hit: bool, rates: NDArray[np.float32], wrong: NDArray[np.float32]) -> float:
     """The log of L for one look, then both mixtures learn from it."""
     under_null = under_wrong = 0.0
     for k in range(POINTS):
@@ -94,7 +94,7 @@ def _factor(row: np.void, hit: bool, rates: NDArray[np.float32], wrong: NDArray[
         row.null[k] /= under_null
     for k in range(wrong.shape[0]):
         row.wrong[k] /= under_wrong
-    return np.log(under_wrong / under_null)
+    return float(np.log(under_wrong / under_null))
 
 
 @kernel

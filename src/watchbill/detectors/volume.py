@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from watchbill.context.events import LOOK
-from watchbill.core.kernel import kernel
+from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
 from watchbill.detectors.kernels import example_looks
 
@@ -49,14 +49,14 @@ _SHARE: Final = 0.02
 
 
 @kernel
-def _hour_mean(row: np.void, profile: float, surge: float) -> float:
+def _hour_mean(row: Row, profile: float, surge: float) -> float:
     """Expected looks of an hour: Gamma-Poisson mean of the own multiple of the profile, shrunk to the peers' (1)."""
     own = (PRIOR_LOOKS + row.looks) / (PRIOR_LOOKS + row.expected)
-    return max(_MU_MIN, own * profile * surge)
+    return float(max(_MU_MIN, own * profile * surge))
 
 
 @kernel
-def _close_hour(row: np.void, profile: float, hours: int, totals: NDArray[np.float64]) -> None:
+def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64]) -> None:
     """The running hour ends (and `hours` - 1 empty ones after it)."""
     row.log_m += np.log((1.0 + row.mu) / (1.0 + TIMES * row.mu))
     row.log_m = max(row.log_m, 0.0)
@@ -90,6 +90,9 @@ def _observe(
                     if clock // 24 != row.clock // 24:
                         row.looks *= _DECAY_A_DAY
                         row.expected *= _DECAY_A_DAY
+                if row.role != event.role:
+                    # the account's own rate stays what it was: only what peers would expect of it is another
+                    row.expected *= profile[event.role].sum() / max(profile[row.role].sum(), 1e-9)
                 row.clock, row.count, row.role = clock, 0, event.role
                 row.mu = _hour_mean(row, profile[row.role, clock % 24], surge[row.role])
             row.count += 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
-from watchbill.core.kernel import kernel
+from watchbill.core.kernel import Row, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,16 +32,23 @@ STANDING: Final = np.dtype(
         ("acted", np.float32),  # log guarantee at which the last step up was taken
         ("records", np.int32),  # unexplained unmasked first looks since then
         ("step", np.uint8),
-        ("whole", np.uint8),  # 1: the mask is for every look (after a suspension), 0: for unexplained looks over the bound
+        (
+            "whole",
+            np.uint8,
+        ),  # 1: the mask is for every look (after a suspension), 0: for unexplained ones over the bound
     ],
     align=True,
 )
 """Standing of an account."""
 
 CHANGE: Final = np.dtype(
-    [("event", np.int32), ("account", np.int32), ("until", np.int64), ("old", np.uint8), ("new", np.uint8)], align=True
-)
-"""One step up or down; `event` is the index of the event that made it."""
+    [
+        ("event", np.int32), ("account", np.int32), ("until", np.int64), ("since", np.int64), ("records", np.int32),
+        ("old", np.uint8), ("new", np.uint8),
+    ],
+    align=True,
+)  # fmt: skip
+"""One step up or down; `event` is the index of the event that made it; `since`, `records`: the standing's, just then."""
 
 _HOUR_MS: Final = 3_600_000
 
@@ -50,7 +57,8 @@ def thresholds(settings: PolicySettings) -> NDArray[np.float64]:
     """float64[7]: log guarantee number at which each step is taken (infinite for none and mask), nats."""
     inf = np.inf
     numbers = [inf, inf, settings.ask_reason_at, settings.step_up_at, settings.throttle_at]
-    return np.log(np.array([*numbers, settings.end_session_at, settings.suspend_at]))
+    out: NDArray[np.float64] = np.log(np.array([*numbers, settings.end_session_at, settings.suspend_at]))
+    return out
 
 
 @kernel
@@ -64,16 +72,17 @@ def wanted_step(guarantee: float, limits: NDArray[np.float64]) -> int:
 
 @kernel
 def _change(
-    standing: np.void, event: int, account: int, step: int, until: int, changes: NDArray[np.void], count: int
+    standing: Row, event: int, account: int, step: int, until: int, changes: NDArray[np.void], count: int
 ) -> int:
     row = changes[count]
     row.event, row.account, row.until, row.old, row.new = event, account, until, standing.step, step
+    row.since, row.records = standing.since, standing.records
     standing.step, standing.until = step, until
     return count + 1
 
 
 @kernel
-def _decision(standing: np.void, reveal: bool, unexplained: bool, short: bool) -> int:
+def _decision(standing: Row, reveal: bool, unexplained: bool, short: bool) -> int:
     step = standing.step
     if step >= END_SESSION:
         return DENY
@@ -93,8 +102,8 @@ def _decision(standing: np.void, reveal: bool, unexplained: bool, short: bool) -
 @kernel
 def apply_policy(
     events: NDArray[np.void], guarantee: NDArray[np.float32], left: NDArray[np.float32], standings: NDArray[np.void],
-    limits: NDArray[np.float64], relax: float, spans_ms: NDArray[np.int64], decisions: NDArray[np.uint8],
-    changes: NDArray[np.void],
+    limits: NDArray[np.float64], relax: float, spans_ms: NDArray[np.int64], steps: NDArray[np.uint8],
+    decisions: NDArray[np.uint8], records: NDArray[np.int32], changes: NDArray[np.void],
 ) -> int:  # fmt: skip
     """Run the ladder over events in order.
 
@@ -102,7 +111,8 @@ def apply_policy(
         events: EVENT[n]. guarantee: float32[n], log. left: float32[n], tokens left, negative = over the bound.
         standings: STANDING[accounts], changed in place. limits: `thresholds`. relax: nats under a threshold at which a
             step is taken back. spans_ms: int64 [step, suspension, mask].
-        decisions: uint8[n], filled for looks. changes: CHANGE[3 n], filled.
+        steps: uint8[roles], 0 = settings take no steps for that role. decisions: uint8[n], filled for looks.
+        records: int32[n], filled: the account's `records` after the event. changes: CHANGE[3 n], filled.
 
     Returns:
         How many changes were written.
@@ -126,7 +136,8 @@ def apply_policy(
             if guarantee[i] <= 0 or standing.records == 0:
                 standing.since, standing.records = event.time, 0
             standing.records += 1
-        step = wanted_step(guarantee[i], limits)
+        records[i] = standing.records
+        step = wanted_step(guarantee[i], limits) if steps[event.role] else NONE
         # a harvester of his own outlet's parcels must not talk himself free: above "ask" only evidence taken back relaxes
         may_relax = standing.step == ASK_REASON or (standing.step > ASK_REASON and event.kind == RETRACT)
         if may_relax and guarantee[i] < limits[standing.step] - relax:
@@ -139,7 +150,7 @@ def apply_policy(
             span = spans_ms[1] if step == SUSPEND else spans_ms[0]
             count = _change(standing, i, event.account, step, now + span, changes, count)
         if event.kind == LOOK:
-            short = left[i] < 0
+            short = left[i] < 0 and steps[event.role] == 1
             if short and standing.step == NONE:
                 count = _change(standing, i, event.account, MASK, now + spans_ms[2], changes, count)
             decisions[i] = _decision(standing, event.reveal == 1, event.reason == 0, short)

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from watchbill.cases.book import CaseBook, Signal
 from watchbill.context.context import Context, grown
-from watchbill.context.coverage import Coverage
-from watchbill.context.events import LOOK
+from watchbill.context.coverage import COVERAGE_GATED, Coverage
+from watchbill.context.events import LOOK, RETRACT
 from watchbill.context.roster import post_at
+from watchbill.core.settings import Role
 from watchbill.detectors.base import FAMILIES, Surroundings, load_detectors
-from watchbill.responses.policy import CHANGE, STANDING, apply_policy, spans_ms, thresholds
+from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
 from watchbill.scoring.fuse import fuse
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Pipeline:
         self.detectors = load_detectors(settings)
         self.standing = np.zeros(0, STANDING)
         self.book = CaseBook()
+        self._watched = np.zeros(0, np.int32)  # dense accounts that have a case
         self.table_tick = 0
         self.around = Surroundings()
         weights = settings.risk.weights
@@ -92,7 +95,8 @@ class Pipeline:
     def refresh(self) -> None:
         """Renew what detectors know of their surroundings."""
         context, roles = self.context, self.settings.reasons.roles
-        per_role = [roles[name] for name in context.roles if name in roles]
+        per_role = [roles.get(name, Role(reasons=())) for name in context.roles]
+        self._steps = np.array([role.steps for role in per_role], np.uint8)
         self.around = Surroundings(
             accounts=len(context.accounts), outlets=len(context.outlets), roles=tuple(context.roles),
             lat=context.networks.lat, lon=context.networks.lon, place_kind=context.networks.kind,
@@ -117,13 +121,13 @@ class Pipeline:
         return Output(_joined(parts), interventions)
 
     def _cuts(self, columns: Columns) -> Iterator[tuple[int, int]]:
-        """Pieces within one table tick; tables are published where a new one begins."""
+        """Pieces within one table tick and one UTC hour; tables are published where a new tick begins."""
         if len(columns) == 0:
             return
         length = self.settings.table_minutes * _MINUTE_MS
         ticks = columns.arrival // length
-        edges = [0, *(np.flatnonzero(np.diff(ticks)) + 1).tolist(), len(columns)]
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        inner = set((np.flatnonzero(np.diff(ticks)) + 1).tolist()).union(self.context.cuts(columns))
+        for start, stop in pairwise(sorted(inner | {0})):
             tick = int(ticks[start])
             if tick > self.table_tick:
                 self._publish(tick * length)
@@ -142,6 +146,9 @@ class Pipeline:
         self.coverage.habits = grown(self.coverage.habits, self.around.accounts)
         self.standing = grown(self.standing, self.around.accounts)
         self.coverage.mark(events)
+        if "accounts" not in self.around.present:
+            # without a roster nobody has a role: what roles declare is no ground for a step
+            events["gated"] |= np.where(events["kind"] == RETRACT, 0, COVERAGE_GATED).astype(np.uint8)
         n = events.shape[0]
         evidence = np.zeros((len(FAMILIES), n), np.float32)
         left = np.full(n, 8.0, np.float32)
@@ -157,14 +164,15 @@ class Pipeline:
         guarantee, posterior = np.zeros(n, np.float32), np.zeros(n, np.float32)
         risk = self.settings.risk
         fuse(evidence, self._weights, risk.prior_log_odds, risk.family_cap_nats, guarantee, posterior)
-        decisions = np.zeros(n, np.uint8)
+        decisions, records = np.zeros(n, np.uint8), np.zeros(n, np.int32)
         changes = np.zeros(3 * n, CHANGE)
         relax = float(np.log(self.settings.policy.relax_factor))
         count = apply_policy(
-            events, guarantee, left, self.standing, self._limits, relax, self._spans, decisions, changes
-        )
+            events, guarantee, left, self.standing, self._limits, relax, self._spans, self._steps, decisions, records,
+            changes,
+        )  # fmt: skip
         rows = [self._note(change, events, columns, said, posterior) for change in changes[:count]]
-        self._follow(events)
+        self._follow(events, records)
         looks = events["kind"] == LOOK
         verdicts = Verdicts(
             events["row"][looks], decisions[looks], events["reason"][looks], posterior[looks], left[looks]
@@ -177,21 +185,19 @@ class Pipeline:
         posterior: NDArray[np.float32],
     ) -> dict[str, Any]:  # fmt: skip
         """One row of interventions.ndjson; the case book hears of it."""
-        from watchbill.responses.policy import STEPS
-
         at = int(change["event"])
-        event, standing = events[at], self.standing[int(change["account"])]
+        event = events[at]
         account = self.context.accounts.names[int(change["account"])]
         row = int(event["row"])
         nats = {name: round(float(values[at]), 3) for name, values in said.items() if values[at] > 0}
         post, _ = post_at(
-            self.context.roster.index, self.context.roster.posts, int(change["account"]), int(event["time"])
+            self.context.roster.first, self.context.roster.posts, int(change["account"]), int(event["time"])
         )
         device = columns.text("device", row) if event["kind"] == LOOK and int(event["device"]) else ""
         known = np.isin(event["device"], self.around.registered)
         signal = Signal(
             seq=int(columns.seq[row]), time=int(columns.time[row]), account=account, old=int(change["old"]),
-            new=int(change["new"]), since=int(standing["since"]), records=int(standing["records"]),
+            new=int(change["new"]), since=int(change["since"]), records=int(change["records"]),
             posterior=float(posterior[at]), evidence=nats, devices=(device,) if device and not known else (),
             persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
             role=self.context.roles[int(event["role"])],
@@ -199,25 +205,24 @@ class Pipeline:
         families = {d.id: d.family for d in self.detectors}
         e_values: dict[str, float] = {}
         for name, value in nats.items():
-            e_values[families[name]] = round(float(np.exp(min(value, 700.0))), 3)
+            e_value = round(float(np.exp(min(value, 700.0))), 3)
+            e_values[families[name]] = max(e_value, e_values.get(families[name], 0.0))
         return {
             "seq": signal.seq, "id": columns.text("id", row), "time": signal.time, "account": account,
             "step": STEPS[signal.new], "until": int(change["until"]) or None, "case": self.book.take(signal),
             "evidence": e_values,
         }  # fmt: skip
 
-    def _follow(self, events: NDArray[np.void]) -> None:
+    def _follow(self, events: NDArray[np.void], records: NDArray[np.int32]) -> None:
         """Open cases grow with each further unexplained record of their account."""
         if not self.book.cases:
             return
-        wild = (events["kind"] == LOOK) & (events["weight"] > 0) & (events["account"] >= 0)
-        at = np.flatnonzero(wild)
-        accounts, first = np.unique(events["account"][at][::-1], return_index=True)
-        for account, back in zip(accounts.tolist(), first.tolist(), strict=True):
-            name = self.context.accounts.names[account]
-            if self.book.has_open(name):
-                last = events[at[at.shape[0] - 1 - back]]
-                self.book.look(name, int(last["time"]), int(self.standing[account]["records"]))
+        if self._watched.shape[0] != len(self.book.cases):
+            self._watched = np.array([self.context.accounts.find(name) for name in self.book.accounts], np.int32)
+        wild = (events["kind"] == LOOK) & (events["weight"] > 0) & np.isin(events["account"], self._watched)
+        for at in np.flatnonzero(wild).tolist():
+            name = self.context.accounts.names[int(events["account"][at])]
+            self.book.look(name, int(events["seq"][at]), int(events["time"][at]), int(records[at]))
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
@@ -237,6 +242,7 @@ class Pipeline:
         self.standing = np.asarray(saved["standing"]).copy()
         self.table_tick = int(saved["table_tick"])
         self.book.restore(saved["cases"])
+        self._watched = np.zeros(0, np.int32)
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
         parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]
         for name, part in parts:
@@ -258,8 +264,9 @@ class Pipeline:
 def _joined(parts: list[Verdicts]) -> Verdicts:
     if len(parts) == 1:
         return parts[0]
-    names = ("row", "decision", "reason", "score", "left")
-    if not parts:
-        kinds = (np.int32, np.uint8, np.int16, np.float32, np.float32)
-        return Verdicts(*(np.zeros(0, kind) for kind in kinds))
-    return Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    kinds = {"row": np.int32, "decision": np.uint8, "reason": np.int16, "score": np.float32, "left": np.float32}
+    columns: dict[str, NDArray[Any]] = {
+        name: np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+        for name, kind in kinds.items()
+    }
+    return Verdicts(**columns)
