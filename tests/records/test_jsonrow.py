@@ -47,7 +47,7 @@ LIMIT = 1 << 20
     ],
 )
 def test_refuses_with_a_reason(line: bytes, reason: str) -> None:
-    with pytest.raises(Refused, match="(?s).*") as caught:
+    with pytest.raises(Refused) as caught:
         read_line(line, LIMIT)
     assert reason in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,7 +80,7 @@ def test_the_database_behind_is_locked_too(tmp_path: Path) -> None:
     db = Mapped(SIMPLE)._db
     (tmp_path / "x.csv").write_text("a")
     for sql in (f"SELECT * FROM read_csv('{tmp_path}/x.csv')", "SET enable_external_access = true", "SET threads = 9"):
-        with pytest.raises(Exception, match="(?i)disabled|locked|permission|cannot"):
+        with pytest.raises(Exception, match=r"(?i)disabled|locked|permission|cannot"):
             db.execute(sql).fetchall()
 
 
@@ -153,3 +154,17 @@ def test_columns_of_a_file() -> None:
     assert parsed.table.column("account").to_pylist() == ["E1"]
     assert [(q.position, q.reason) for q in parsed.quarantined] == [("f:9", "time is missing")]
     assert "E2" in parsed.quarantined[0].raw
+
+
+DOC = (Path(__file__).resolve().parents[2] / "docs" / "connect-your-logs.md").read_text(encoding="utf-8")
+
+
+def test_the_documented_mappings_work() -> None:
+    nginx, export, pairs = re.findall(r"^```sql\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)
+    assert nginx.strip() == NGINX_COMBINED.strip()
+    raw = pa.table({"operator": ["E1"], "looked_at": ["2025-10-10 10:00:00"], "waybill_no": ["w"], "customer": ["c"]})
+    (row,) = Mapped(export).table(raw, source="s", identity="f").table.to_pylist()
+    assert (row["time"], row["subjects"], row["fields"]) == (1_760_061_600_000, ["c"], ["recipient.phone"])
+    text = b"ts=1760000000 op=find user=E1 sheet=w9\nGET healthcheck\n"
+    (row,) = Mapped(pairs).lines(text, source="s", identity="f", first_line=1).table.to_pylist()
+    assert (row["kind"], row["account"], row["waybill"]) == ("search", "E1", "w9")

@@ -34,7 +34,7 @@ def test_sources_open_from_settings() -> None:
     assert isinstance(source, Source)
     assert source.name == "s"
     for wrong in ({"kind": "stdin", "colour": 1}, {"kind": "files"}, {"kind": "stdin", "batch_rows": 0}):
-        with pytest.raises(SettingsError, match="sources.s"):
+        with pytest.raises(SettingsError, match=r"sources\.s"):
             open_source("s", wrong)
 
 
@@ -52,11 +52,10 @@ def test_reading_ahead_keeps_order_and_raises_in_the_caller() -> None:
             yield batch(n)
         raise OSError("disk")
 
-    got = []
+    reading = ahead(broken())
+    assert [next(reading).position["n"] for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(OSError, match="disk"):
-        for item in ahead(broken()):
-            got.append(item.position["n"])
-    assert got == [0, 1, 2, 3, 4]
+        next(reading)
 
 
 def test_closing_early_ends_the_thread() -> None:
