@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     from watchbill.core.settings import Settings
     from watchbill.records.batch import Batch
+    from watchbill.records.columns import Columns
     from watchbill.runners.clock import Clock
+    from watchbill.runners.pipeline import Output
 
 _RETRY_SECONDS: Final = 1.0
 CONTROL_SOURCE: Final = "watchbill"
@@ -75,6 +77,7 @@ class Engine:
         self.arrival = 0
         self.done = 0
         self.on_full: Callable[[str], None] = lambda _message: None
+        self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
         self._control: list[tuple[str, dict[str, Any]]] = []
         self._seeded = not replay or self.journal.height > 0
         if not replay:
@@ -235,6 +238,7 @@ class Engine:
         self.outputs.write(columns, output.verdicts, self.pipeline.context.labels, output.interventions)
         self._count(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + table.num_rows
+        self.on_step(columns, output)
 
     def _obey(self, kind: str, extra: str) -> None:
         if kind == "wb.reload":
