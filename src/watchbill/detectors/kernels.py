@@ -15,14 +15,24 @@ if TYPE_CHECKING:
 STAKE: Final = 0.1
 """Share of the capital bet each active day on a rare event."""
 
+NATS_MAX: Final = np.float32(40)
+"""No account's evidence grows past e^40: a capital that is cut stays an e-value, and an owner whose number was abused
+for a day is not stopped for weeks after it."""
+
+FADE: Final = 0.7
+
 EARTH_KM: Final = 6371.0
 _DAY_MS: Final = 86_400_000
 
 
 @kernel
 def daily_stake(log_m: float) -> float:
-    """A new active day begins: the stake is paid. Capital under 1 is topped up to 1 first (e-CUSUM)."""
-    return max(log_m, 0.0) + float(np.log(1.0 - STAKE))
+    """A new active day begins: old evidence fades, the stake is paid.
+
+    Capital under 1 is topped up to 1 first (e-CUSUM); fading only lowers it, so the bound holds, and an owner whose
+    number was abused once is not held for months.
+    """
+    return min(max(log_m, 0.0), float(NATS_MAX)) * FADE + np.log(1.0 - STAKE)
 
 
 @kernel

@@ -21,7 +21,7 @@ from watchbill.context.events import LOOK, RETRACT
 from watchbill.core.kernel import Row, kernel
 from watchbill.core.tables import MAX_LOAD, power_of_two
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import example_looks
+from watchbill.detectors.kernels import NATS_MAX, example_looks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,7 +124,7 @@ def _observe(
                 for k in range(wrong.shape[0]):
                     row.wrong[k] = np.float32(1) / wrong.shape[0]
             nats = _factor(row, event.reason == 0, rates, wrong)
-            row.log_m = max(row.log_m, np.float32(0)) + nats
+            row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
             if event.reason == 0:
                 cell = factors[_slot(factors, event.seq + 1)]
                 added += 1

@@ -18,7 +18,7 @@ import numpy as np
 from watchbill.context.events import LOOK
 from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import example_looks
+from watchbill.detectors.kernels import NATS_MAX, example_looks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def _observe(
                 row.mu = _hour_mean(row, profile[row.role, clock % 24], surge[row.role])
             row.count += 1
             honest, wrong = row.mu / (1.0 + row.mu), TIMES * row.mu / (1.0 + TIMES * row.mu)
-            row.log_m = max(row.log_m, np.float32(0)) + np.log(wrong / honest)
+            row.log_m = min(max(row.log_m, np.float32(0)) + np.log(wrong / honest), NATS_MAX)
         # the first looks of an hour are nothing: what counts is more than the hour's honest mean
         out[i] = min(max(row.log_m, np.float32(0)), CAP_NATS) if row.count > 3.0 * row.mu else 0
 
