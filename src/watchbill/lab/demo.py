@@ -22,7 +22,7 @@ from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.world import build_world
 from watchbill.ledger.sealing import Sealer
 from watchbill.records.batch import Batch
-from watchbill.records.columns import KIND
+from watchbill.records.schema import LOOKS
 from watchbill.responses.policy import DO_ASK, DO_STEP_UP, END_SESSION, MASK, STEP_UP, STEPS, SUSPEND
 from watchbill.runners.engine import Engine
 from watchbill.runners.local import publish
@@ -40,28 +40,27 @@ if TYPE_CHECKING:
 
 OUTLETS: Final = 8
 SCALE: Final = 0.2
-BATCH_ROWS: Final = 1024
+PIECE_ROWS: Final = 1024
+"""Records stepped over between two looks at the screen."""
 LEASE_DAY: Final = 6
-LEASE_DAYS: Final = 3
+LEASE_DAYS: Final = 2
 RENT_YUAN_A_DAY: Final = 500.0
 """What the owners of rented numbers got (shared/domain.md)."""
 YUAN_A_RECORD: Final = 1.0
 """What a record was sold for (shared/domain.md)."""
 DAYS_MIN: Final = 4
 _SEAL_SECONDS_MAX: Final = 600.0
-_LOOKS: Final = tuple(KIND[name] for name in ("view", "search", "export", "print"))
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The truth about the rented number, which only the lab knows: records and persons as they would be without a watch."""
+    """The truth about the rented number, which only the lab knows; `persons` would have been seen without a watch."""
 
     account: str
     since: int
     until: int
     ids: frozenset[str]
     looks: int
-    records: int
     persons: int
     days: int
 
@@ -83,7 +82,9 @@ class Tally:
     owner_refused: int = 0
     honest_asked: int = 0
     honest_stopped: set[str] = field(default_factory=set)
-    events: list[tuple[int, str, str, bool]] = field(default_factory=list)  # time, account, what, about the rented number
+    events: list[tuple[int, str, str, bool]] = field(
+        default_factory=list
+    )  # time, account, what, about the rented number
 
     @property
     def share_explained(self) -> float:
@@ -101,7 +102,7 @@ class Demo:
         self.began = clock.monotonic()
         self.first_verdict_seconds: float | None = None
         self.accounts = 0
-        self.lease = Lease("", 0, 0, frozenset(), 0, 0, 0, 0)
+        self.lease = Lease("", 0, 0, frozenset(), 0, 0, 0)
         self.summary: dict[str, Any] = {}
 
     def build(self) -> None:
@@ -115,37 +116,40 @@ class Demo:
         attack = json.loads((self.world / "truth" / "attacks.json").read_text(encoding="utf-8"))[0]
         looks = pq.read_table(self.world / "truth" / "looks.parquet", columns=["id", "attack"])
         ids = looks.filter(looks.column("attack").is_valid()).column("id").to_pylist()
-        shown = self._shown_unwatched(frozenset(ids))
         self.lease = Lease(
-            attack["accounts"][0], attack["from"], attack["until"], frozenset(ids), attack["looks"], shown,
-            attack["persons"], span,
-        )  # fmt: skip
+            attack["accounts"][0],
+            attack["from"],
+            attack["until"],
+            frozenset(ids),
+            attack["looks"],
+            attack["persons"],
+            span,
+        )
 
-    def _shown_unwatched(self, ids: frozenset[str]) -> int:
+    def records_unwatched(self) -> int:
         """Records that the renter would have got: his looks that found somebody."""
-        count = 0
+        count, account = 0, f'"account":"{self.lease.account}"'.encode()
         for path in sorted((self.world / "records").iterdir()):
-            for line in path.read_bytes().splitlines():
-                if b'"session"' in line and b'"subjects"' in line:
-                    record = json.loads(line)
-                    count += record["id"] in ids and record.get("outcome") == "success" and not record.get("masked")
+            with path.open("rb") as lines:
+                found = [json.loads(line) for line in lines if account in line and b'"subjects"' in line]
+            count += sum(one["id"] in self.lease.ids and one["outcome"] == "success" for one in found)
         return count
 
-    def play(self, tell: Callable[[Tally], None], *, sealer: bool = True) -> None:
+    def play(self, tell: Callable[[Tally], None]) -> None:
         """Replay all of it; `tell` is called after each piece that was stepped over."""
         engine = Engine(self.home, Settings(), self.clock)
         engine.on_step = self._listen
-        child = Sealer.start(self.home) if sealer else None
+        child = Sealer.start(self.home)
         try:
             engine.reload(self.world / "reference")
-            source = open_source("carrier", {"kind": "files", "paths": [str(self.world / "records")], "batch_rows": BATCH_ROWS})
+            source = open_source("carrier", {"kind": "files", "paths": [str(self.world / "records")]})
             for batch in source.read(None, stop=lambda: False):
                 self._feed(engine, batch, tell)
             engine.checkpoint()
         finally:
             engine.close()
-        assert child is not None  # noqa: S101 - without a child nothing is sealed; only tests of `play` leave it out
-        self.summary = publish(engine, self.out, self.clock.monotonic() - self.began, child.finish(_SEAL_SECONDS_MAX))
+            report = child.finish(_SEAL_SECONDS_MAX)
+        self.summary = publish(engine, self.out, self.clock.monotonic() - self.began, report)
         self.accounts = self.summary["accounts"]
 
     # -- the carrier obeys -------------------------------------------------------------------------------------
@@ -153,7 +157,7 @@ class Demo:
     def _feed(self, engine: Engine, batch: Batch, tell: Callable[[Tally], None]) -> None:
         """Hand a batch over in pieces, so that no look of the rented number is recorded before its standing is known."""
         table = batch.table
-        own = np.flatnonzero(np.asarray(pc.fill_null(pc.equal(table.column("account"), self.lease.account), False)))  # noqa: FBT003
+        own = np.flatnonzero(np.asarray(pc.fill_null(pc.equal(table.column("account"), self.lease.account), False)))
         renter = np.asarray(pc.is_in(table.column("id"), pa.array(sorted(self.lease.ids), pa.string())))
         times = np.asarray(pc.coalesce(table.column("received"), table.column("time")))
         at = 0
@@ -167,6 +171,7 @@ class Demo:
             elif ahead.shape[0]:
                 later = ahead[times[ahead] >= until]
                 stop = max(at + 1, int(later[0])) if later.shape[0] else stop
+            stop = min(stop, at + PIECE_ROWS)
             self._take(engine, batch, np.arange(at, stop), how, renter)
             tell(self.tally)
             at = stop
@@ -205,11 +210,11 @@ class Demo:
 
     def _obeyed(self, table: pa.Table, how: str, renter: NDArray[np.bool_]) -> pa.Table:
         """The piece as the carrier's systems would record it: a renter cannot prove presence, the owner can."""
-        own = np.asarray(pc.fill_null(pc.equal(table.column("account"), self.lease.account), False))  # noqa: FBT003
-        look = np.asarray(pc.is_in(table.column("kind"), pa.array(["view", "search", "export", "print"])))
+        own = np.asarray(pc.fill_null(pc.equal(table.column("account"), self.lease.account), False))
+        look = np.asarray(pc.is_in(table.column("kind"), pa.array(LOOKS)))
         hit = own & look & (renter if how == "prove" else True)
         self.tally.owner_refused += int(np.sum(hit & ~renter))
-        name, value = ("masked", pa.scalar(True)) if how == "mask" else ("outcome", pa.scalar("denied"))  # noqa: FBT003
+        name, value = ("masked", pa.scalar(True)) if how == "mask" else ("outcome", pa.scalar("denied"))
         at = table.schema.get_field_index(name)
         changed = pc.if_else(pa.array(hit), value, table.column(name))
         return table.set_column(at, table.schema.field(name), changed.cast(table.schema.field(name).type))
@@ -247,14 +252,16 @@ class Demo:
             tally.stopped_at, tally.shown_before_stop = int(change["time"]), tally.renter_shown
             tally.stopped_as = change["step"]
         why = ", ".join(f"{family} e={value:,.0f}" for family, value in change["evidence"].items() if value > 1)
-        tally.events.append((int(change["time"]), change["account"], f"{change['step']}" + (f" ({why})" if why else ""), mine))
+        tally.events.append(
+            (int(change["time"]), change["account"], f"{change['step']}" + (f" ({why})" if why else ""), mine)
+        )
 
     # -- the end -----------------------------------------------------------------------------------------------
 
     def story(self) -> dict[str, Any]:
         """What happened, as one JSON-able document; money is an estimate from shared/domain.md's figures."""
         tally, lease = self.tally, self.lease
-        before = tally.shown_before_stop
+        unwatched = self.records_unwatched()
         seconds = None if tally.stopped_at is None else (tally.stopped_at - lease.since) / 1000
         return {
             "seed": self.seed, "days": self.days, "records": tally.records, "looks": tally.looks,
@@ -262,11 +269,11 @@ class Demo:
             "first_verdict_seconds": self.first_verdict_seconds, "leased_account": lease.account,
             "lease_from": lease.since, "lease_until": lease.until, "stopped": tally.stopped_at is not None,
             "stopped_at": tally.stopped_at, "stopped_as": tally.stopped_as, "seconds_to_stop": seconds,
-            "records_before_stop": before, "records_in_all": tally.renter_shown, "looks_refused": tally.renter_refused,
+            "records_before_stop": tally.shown_before_stop, "records_in_all": tally.renter_shown, "looks_refused": tally.renter_refused,
             "owner_looks_refused": tally.owner_refused,
             "unwatched": {
-                "records": lease.records, "persons": lease.persons, "rent_yuan_estimate": lease.days * RENT_YUAN_A_DAY,
-                "worth_yuan_estimate": lease.records * YUAN_A_RECORD,
+                "records": unwatched, "persons": lease.persons, "rent_yuan_estimate": lease.days * RENT_YUAN_A_DAY,
+                "worth_yuan_estimate": unwatched * YUAN_A_RECORD,
             },
             "watched": {"records": tally.renter_shown, "worth_yuan_estimate": tally.renter_shown * YUAN_A_RECORD},
             "honest": {

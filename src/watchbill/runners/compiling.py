@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from numba.core import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_COMPILE = "numba:compile"
+_COMPILE: Final = "numba:compile"
+_numba: Any = event  # numba's functions have no types
 
 
-class _Ear(event.Listener):  # type: ignore[misc]  # numba has no types
+class _Ear(event.Listener):
     """Counts compilations; those from the cache on disk make no event."""
 
     def __init__(self, tell: Callable[[int, int], None]) -> None:
@@ -45,8 +46,8 @@ def kernels_loaded() -> int:
 def compiling(tell: Callable[[int, int], None]) -> Iterator[None]:
     """While inside, `tell(done, about)` is called at the start of each compilation; never when all come from the cache."""
     ear = _Ear(tell)
-    event.register(_COMPILE, ear)
+    _numba.register(_COMPILE, ear)
     try:
         yield
     finally:
-        event.unregister(_COMPILE, ear)
+        _numba.unregister(_COMPILE, ear)
