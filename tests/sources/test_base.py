@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -47,12 +47,12 @@ def test_a_mapping_replaces_the_parser() -> None:
 
 
 def test_reading_ahead_keeps_order_and_raises_in_the_caller() -> None:
-    def broken() -> Iterator[Batch]:
+    def broken(_stop: object) -> Iterator[Batch]:
         for n in range(5):
             yield batch(n)
         raise OSError("disk")
 
-    reading = ahead(broken())
+    reading = ahead(broken, lambda: False)
     assert [next(reading).position["n"] for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(OSError, match="disk"):
         next(reading)
@@ -61,13 +61,13 @@ def test_reading_ahead_keeps_order_and_raises_in_the_caller() -> None:
 def test_closing_early_ends_the_thread() -> None:
     made = []
 
-    def endless() -> Iterator[Batch]:
-        while True:
+    def endless(stop: Callable[[], bool]) -> Iterator[Batch]:
+        while not stop():
             made.append(1)
             yield batch(len(made))
 
     before = threading.active_count()
-    reading = ahead(endless())
+    reading = ahead(endless, lambda: False)
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,15 @@ def test_following_ends_when_told(tmp_path: Path) -> None:
     assert ids([next(reading)]) == ["2"]
     told.append(1)
     assert list(reading) == []
+
+
+def test_closing_a_followed_source_ends_its_thread(tmp_path: Path) -> None:
+    append(tmp_path / "a.log", 1)
+    before = threading.active_count()
+    reading = source(tmp_path, follow=True, poll_seconds=3600).read(None, stop=lambda: False)
+    next(reading)
+    reading.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
 
 
 def test_a_mapping_over_files(tmp_path: Path) -> None:

@@ -112,14 +112,17 @@ def open_source(name: str, table: Mapping[str, object]) -> Source:
 _END = object()
 
 
-def ahead(batches: Iterator[Batch], depth: int = 1) -> Iterator[Batch]:
-    """The same batches, the next one being read in a thread while the caller works on this one.
+def ahead(
+    make: Callable[[Callable[[], bool]], Iterator[Batch]], stop: Callable[[], bool], depth: int = 1
+) -> Iterator[Batch]:
+    """The batches of `make(stop)`, the next one being read in a thread while the caller works on this one.
 
     The thread ends when the iterator does, when it raises (the caller gets the error), or when the caller closes this
-    generator (then it ends at its next batch).
+    generator: then the `stop` that `make` was given turns true.
     """
     waiting: queue.Queue[object] = queue.Queue(maxsize=depth)
     closed = threading.Event()
+    batches = make(lambda: closed.is_set() or stop())
 
     def give(item: object) -> bool:
         while not closed.is_set():

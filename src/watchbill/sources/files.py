@@ -92,7 +92,7 @@ class FilesSource:
         assert isinstance(saved, Mapping)  # noqa: S101 - we wrote it
         self._places = {str(key): _Place(*value) for key, value in saved.items()}
         self._seen, self._noted, self._again = {}, set(), set()
-        return ahead(self._batches(stop))
+        return ahead(self._batches, stop)
 
     # --- batches out of pieces ----------------------------------------------------------------------------------------
 
@@ -101,6 +101,9 @@ class FilesSource:
         rows = 0
         while True:
             for part in self._scan(stop):
+                if not held and part.table.num_rows * 2 >= self.settings.batch_rows:
+                    yield part  # large enough: merging copies every column
+                    continue
                 held.append(part)
                 rows += part.table.num_rows + len(part.quarantined)
                 if rows >= self.settings.batch_rows:

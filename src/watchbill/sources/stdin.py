@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from watchbill.records.batch import TODO, Batch, Quarantined, cut_raw
 from watchbill.records.lines import LineReader, Lines, Readable, decompressed
@@ -28,7 +29,7 @@ class StdinSource:
     def read(self, position: Mapping[str, object] | None, *, stop: Callable[[], bool]) -> Iterator[Batch]:
         """All of the input; `position` only continues the line numbers, so that made ids stay unique."""
         first = int(str(position["line"])) if position and "line" in position else 1
-        return ahead(self._batches(first, stop))
+        return ahead(partial(self._batches, first), stop)
 
     def _batches(self, first: int, stop: Callable[[], bool]) -> Iterator[Batch]:
         stream = decompressed(self._stream if self._stream is not None else sys.stdin.buffer)
