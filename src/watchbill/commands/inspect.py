@@ -1,0 +1,112 @@
+"""The commands that look at the product itself: detectors, config check."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from watchbill.commands.common import HomeOption, JsonOption, home_of, print_json
+from watchbill.commands.show import read_json, say
+from watchbill.core.errors import SettingsError
+from watchbill.detectors.base import detector_ids
+from watchbill.runners.config import load_config
+from watchbill.sources.base import open_source
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("detectors")(detectors_command)
+    group = typer.Typer(no_args_is_help=True, help="The settings file.")
+    group.command("check")(check_command)
+    group.callback()(_settings_file)
+    app.add_typer(group, name="config")
+
+
+def _settings_file() -> None:
+    """The settings file."""
+
+
+def detectors_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
+    """Every detector: what it catches and misses, what it needs, what it keeps of an account."""
+    rows = detectors(read_json(home_of(home) / "status.json").get("detectors", {}))
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        say(f"{row['id']} ({row['family']}, {row['bytes_an_account']} bytes an account)", style="bold")
+        say(f"  catches: {row['catches']}", f"  misses: {row['misses']}", f"  needs: {', '.join(row['needs']) or 'no table'}")
+        if row["silent"]:
+            say(f"  silent in this home: {row['silent']}", style="yellow")
+
+
+def detectors(silent: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Plain data of every detector; `silent` is why each is silent in a home (None where nobody has said)."""
+    rows = []
+    for name in detector_ids():
+        module = importlib.import_module(f"watchbill.detectors.{name}")
+        kind = module.Detector
+        catches, misses = catches_and_misses(module.__doc__ or "")
+        rows.append({
+            "id": name, "family": kind.family, "version": kind.version, "catches": catches, "misses": misses,
+            "needs": list(kind.needs), "bytes_an_account": int(kind.row.itemsize), "silent": (silent or {}).get(name),
+        })  # fmt: skip
+    return rows
+
+
+def catches_and_misses(text: str) -> tuple[str, str]:
+    """What a detector's docstring says after "Catches:" and after "Misses:"."""
+    found = []
+    for word in ("Catches", "Misses"):
+        match = re.search(rf"{word}:?\s+(.*?)(?:\n\n|\Z|(?<=\.)\s+(?:Catches|Misses)\b)", text, re.DOTALL)
+        found.append(" ".join(match.group(1).split()) if match else "")
+    return found[0], found[1]
+
+
+def check_command(
+    config: Path = typer.Argument(..., metavar="FILE", help="The settings file."), as_json: bool = JsonOption
+) -> None:
+    """Check a settings file with its sources, mappings and reference tables, without starting anything."""
+    said = checked(config)
+    if as_json:
+        print_json(said)
+        return
+    say(f"{config.name}: good", style="green")
+    say(f"home {said['home']}")
+    for name, one in said["sources"].items():
+        say(f"source {name}: {one['kind']}{', mapped' if one['mapped'] else ''}, masking {one['masking']}")
+    for name, rows in said["reference"].items():
+        say(f"table {name}: {rows:,} rows")
+    for note in said["notes"]:
+        say(note, style="yellow")
+
+
+def checked(path: Path) -> dict[str, Any]:
+    """Open everything that a settings file names.
+
+    Raises:
+        SettingsError: says what is wrong.
+    """
+    from watchbill.context.reference import find_tables, read_table
+
+    config = load_config(path)
+    sources = {}
+    for name, source in config.sources.items():
+        open_source(name, source)
+        sources[name] = {
+            "kind": source.get("kind", "files"), "mapped": bool(source.get("mapping")), "masking": source.get("masking", "known"),
+        }  # fmt: skip
+    tables = {}
+    if config.reference:
+        for name, place in sorted(find_tables(config.reference).items()):
+            read = read_table(name, place, config.engine.time_zone, config.engine.limits.reference_rows_max)
+            tables[name] = read.num_rows
+    unknown = [name for name in config.engine.detectors_off if name not in detector_ids()]
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is no detector", where="engine.detectors_off", todo="`watchbill detectors` lists them")
+    notes = [] if sources else ["no [sources.NAME]: `watchbill run` would have nothing to read"]
+    notes += [f"no {name} table: what needs it stays silent" for name in ("accounts", "outlets") if name not in tables]
+    return {"ok": True, "home": str(config.home), "sources": sources, "reference": tables, "notes": notes}

@@ -1,0 +1,237 @@
+"""The commands that ask a home: saw, who-saw, verify, status, cases, case show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from watchbill.commands.common import HomeOption, JsonOption, print_json
+from watchbill.commands.show import ledger_home, percent, read_json, read_lines, say, table, time_ms, when
+from watchbill.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from watchbill.inquiry.exposure import Gap, Saw, WhoSaw
+
+_SUBJECTS_SHOWN = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("saw")(saw_command)
+    app.command("who-saw")(who_saw_command)
+    app.command("verify")(verify_command)
+    app.command("status")(status_command)
+    app.command("cases")(cases_command)
+    one = typer.Typer(no_args_is_help=True, help="One case.")
+    one.command("show")(case_show_command)
+    one.callback()(_one_case)
+    app.add_typer(one, name="case")
+
+
+def _one_case() -> None:
+    """One case."""
+
+
+# --- what an account saw, who saw a customer ---------------------------------------------------------------------------
+
+
+def saw_command(
+    account: str = typer.Argument(..., help="The account (work number)."),
+    since: str | None = typer.Option(None, "--from", help="Looks from this time on (RFC 3339, date or epoch ms)."),
+    until: str | None = typer.Option(None, "--to", help="Looks before this time."),
+    height: int | None = typer.Option(None, help="Answer as of this height of the journal."),
+    home: Path | None = HomeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Whose data an account saw, exactly."""
+    from watchbill.inquiry.exposure import saw
+
+    answer = saw(ledger_home(home), account, time_ms(since, "--from"), time_ms(until, "--to"), height)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        _say_saw(answer)
+
+
+def _say_saw(answer: Saw) -> None:
+    rows = [(s.subject, ", ".join(s.fields), when(s.first), when(s.last), s.times) for s in answer.subjects[:_SUBJECTS_SHOWN]]
+    table(f"What {answer.account} saw", ("customer", "fields", "first", "last", "#looks"), rows)
+    if len(answer.subjects) > _SUBJECTS_SHOWN:
+        say(f"... and {len(answer.subjects) - _SUBJECTS_SHOWN:,} more customers (--json lists all)")
+    say(f"{answer.persons:,} persons, {answer.items:,} items, {answer.complete_records:,} complete records, {answer.times:,} looks")
+    if answer.complete:
+        say(f"exact at height {answer.height:,}")
+    else:
+        most = "no upper bound" if answer.upper is None else f"at most {answer.upper:,}"
+        say(f"not exact at height {answer.height:,}: at least {answer.lower:,} persons, {most}")
+    _say_gaps(answer.gaps)
+
+
+def _say_gaps(gaps: list[Gap]) -> None:
+    for gap in gaps:
+        persons = "" if gap.persons is None else f", up to {gap.persons:,} persons"
+        say(f"  open: {gap.text} ({gap.looks:,} looks{persons})", style="yellow")
+
+
+def who_saw_command(
+    subject: str = typer.Argument(..., metavar="SUBJECT-OR-WAYBILL", help="The customer, or the parcel."),
+    height: int | None = typer.Option(None, help="Answer as of this height of the journal."),
+    home: Path | None = HomeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Which accounts saw a customer or a parcel, exactly."""
+    from watchbill.inquiry.exposure import who_saw
+
+    answer = who_saw(ledger_home(home), subject, height)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        _say_who_saw(answer)
+
+
+def _say_who_saw(answer: WhoSaw) -> None:
+    words = {True: "yes", False: "no", None: "not known"}
+    rows = [
+        (w.account or "(no account)", ", ".join(w.fields), when(w.first), when(w.last), w.times, words[w.explained])
+        for w in answer.accounts
+    ]
+    table(f"Who saw {answer.subject}", ("account", "fields", "first", "last", "#looks", "explained"), rows)
+    exact = "exact" if answer.complete else "not exact"
+    say(f"{len(answer.accounts):,} accounts; {exact} at height {answer.height:,}")
+    _say_gaps(answer.gaps)
+
+
+# --- verify, status ----------------------------------------------------------------------------------------------------
+
+
+def verify_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
+    """Read the whole ledger again and compare it with its signed checkpoints; exit 1 when something does not fit."""
+    said = verified(ledger_home(home))
+    if as_json:
+        print_json(said)
+    else:
+        say(f"height {said['height']:,}, sealed {said['sealed']:,}", f"root {said['root']}")
+        if said["ok"]:
+            say("everything fits", style="green")
+        else:
+            say(f"NOT WHOLE from record {said['first_bad']} on: {said['reason']}", style="bold red")
+    if not said["ok"]:
+        raise typer.Exit(1)
+
+
+def verified(home: Path) -> dict[str, Any]:
+    """What `verify` prints as JSON."""
+    from watchbill.ledger.verify import verify
+
+    report = verify(home)
+    return {
+        "height": report.height, "root": report.root, "checkpoint": report.checkpoint, "ok": report.ok,
+        "first_bad": report.first_bad, "reason": report.reason, "sealed": report.sealed,
+    }  # fmt: skip
+
+
+def status_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
+    """How far the home is, which sources lag, which detectors are silent and why, what is odd about the data."""
+    said = status_of(ledger_home(home))
+    if as_json:
+        print_json(said)
+    else:
+        _say_status(said)
+
+
+def status_of(home: Path) -> dict[str, Any]:
+    """What `status` prints as JSON: the runner's last status.json, and how far the ledger is now."""
+    from watchbill.ledger.reader import Ledger
+
+    ledger = Ledger(home)
+    said = read_json(home / "status.json")
+    return said | {"height": ledger.height, "sealed": ledger.sealed, "status_height": said.get("height")}
+
+
+def _say_status(said: dict[str, Any]) -> None:
+    say(f"height {said['height']:,} (sealed {said['sealed']:,})")
+    if said["status_height"] is None:
+        say("the runner has not written a status yet", style="yellow")
+        return
+    say(f"status as of height {said['status_height']:,}, {when(said.get('arrival'))}")
+    say(f"{said.get('records', 0):,} records, {said.get('accounts', 0):,} accounts")
+    if said.get("repaired"):
+        say(f"repaired on start: {said['repaired']}", style="yellow")
+    sources = [(name, f"{one['lag_ms'] / 1000:,.0f} s", "yes" if one["silent"] else "no") for name, one in said.get("sources", {}).items()]
+    table("Sources", ("source", "#lag", "silent"), sources)
+    table("Detectors", ("detector", "state"), [(name, why or "works") for name, why in said.get("detectors", {}).items()])
+    gates = said.get("gates", {})
+    closed = ", ".join(gates.get("roles_closed", [])) or "none"
+    say(f"roles not judged by reasons: {closed}; groups closed {gates.get('groups_closed', 0)}, feeds gated {gates.get('feeds_gated', 0)}")
+    for finding in said.get("findings", []):
+        say(f"  {finding['count']:,} {finding['text']}", style="yellow")
+
+
+# --- cases -------------------------------------------------------------------------------------------------------------
+
+
+def cases_command(
+    status: str = typer.Option("", help="Only cases with this status (open, contained ...)."),
+    kind: str = typer.Option("", help="Only cases of this kind (leased, owner, leaver ...)."),
+    home: Path | None = HomeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """The cases as of the runner's last checkpoint, the likeliest first."""
+    said = cases_of(ledger_home(home), status, kind)
+    if as_json:
+        print_json(said)
+        return
+    rows = [
+        (c["id"], c["kind"], c["status"], ", ".join(c["accounts"]), percent(c["posterior"]), c["persons"], c["items"], when(c["updated"]))
+        for c in said["cases"]
+    ]
+    table("Cases", ("case", "kind", "status", "accounts", "#posterior", "#persons", "#items", "updated"), rows)
+    say(f"{len(rows):,} cases as of height {said['height']:,}")
+
+
+def cases_of(home: Path, status: str = "", kind: str = "") -> dict[str, Any]:
+    """What `cases` prints as JSON: height and the rows of cases.ndjson that fit."""
+    rows = [row for row in read_lines(home / "cases.ndjson") if status in {"", row["status"]} and kind in {"", row["kind"]}]
+    rows.sort(key=lambda row: (-row["posterior"], row["seq"]))
+    return {"height": read_json(home / "status.json").get("height", 0), "cases": rows}
+
+
+def case_show_command(
+    case: str = typer.Argument(..., help="The case's id, as `watchbill cases` lists it."),
+    home: Path | None = HomeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """One case: why it was opened, what speaks for the person, whose data is at stake."""
+    said = case_of(ledger_home(home), case)
+    if as_json:
+        print_json(said)
+    else:
+        _say_case(said)
+
+
+def case_of(home: Path, case: str) -> dict[str, Any]:
+    """What `case show` prints as JSON: height and the row of cases.ndjson.
+
+    Raises:
+        NotFoundError: there is no such case.
+    """
+    everything = cases_of(home)
+    for row in everything["cases"]:
+        if row["id"] == case:
+            return {"height": everything["height"], **row}
+    raise NotFoundError("there is no such case", where="case show", todo="`watchbill cases` lists them")
+
+
+def _say_case(said: dict[str, Any]) -> None:
+    say(f"{said['id']}: {said['kind']}, {said['status']}", style="bold")
+    say(f"accounts {', '.join(said['accounts'])}; devices {', '.join(said['devices']) or 'none unusual'}")
+    say(f"opened {when(said['opened'])}, updated {when(said['updated'])}, posterior {percent(said['posterior'])}")
+    rows = [("against", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["reasons"]]
+    rows += [("for", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["for_person"]]
+    table("Evidence", ("side", "what", "#nats", "#records"), rows)
+    spans = [(t["account"], when(t["from"]), when(t["until"]), t["records"]) for t in said["tenancies"]]
+    table("When", ("account", "from", "until", "#unexplained looks"), spans)
+    say(f"{said['persons']:,} persons, {said['items']:,} items, {said['complete_records']:,} complete records; tier: {said['tier']}")
+    say("A case is evidence, not a judgement: a person decides anything that lasts.")
