@@ -168,7 +168,11 @@ def test_without_tickets_no_step_rests_on_reasons_where_they_explain_too_little(
         role, outlet = posts[step["account"]]
         assert role in open_ or (role, outlet) in groups, f"a step by reasons for a {role}, whose gate is closed"
     assert raised  # the rented courier's is still taken
-    assert not [one for one in said.screen if one.role in closed and any("unexplained" in why or "reason" in why for why in one.why)]
+    assert not [
+        one
+        for one in said.screen
+        if one.role in closed and any("unexplained" in why or "reason" in why for why in one.why)
+    ]
     assert pipeline.coverage.role_open[pipeline.context.roles.index("hq_support")] == 0
 
 
@@ -190,7 +194,7 @@ FROM p WHERE f.verb = 'GET' AND f.waybill <> ''
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Iterator[Batch]]:
     rng = random.Random(8)
     lines = [
-        f'10.2.0.{rng.randrange(9)} - E{at % 12:02d} [03/Mar/2025:{8 + at // 240:02d}:{at // 4 % 60:02d}:{at % 60:02d} +0800] '
+        f"10.2.0.{rng.randrange(9)} - E{at % 12:02d} [03/Mar/2025:{8 + at // 240:02d}:{at // 4 % 60:02d}:{at % 60:02d} +0800] "
         f'"GET /parcels/W{rng.randrange(800)} HTTP/1.1" {200 if at % 9 else 403} 512 "-" "Mozilla/5.0"'
         for at in range(2000)
     ]

@@ -22,7 +22,12 @@ def test_laid_out(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     none = pa.nulls(2, pa.int64())
-    pq.write_table(pa.table({"waybill": ["W1", "O'x"], "sender": ["a", "b"], "recipient": ["b", None], "from": none, "until": none}), path)
+    pq.write_table(
+        pa.table(
+            {"waybill": ["W1", "O'x"], "sender": ["a", "b"], "recipient": ["b", None], "from": none, "until": none}
+        ),
+        path,
+    )
     controls = Controls([(0, "d")])
     looks = conform(pa.table({
         "seq": [1, 2, 3], "time": [1, 1, 1], "kind": ["view", "view", "search"], "waybill": ["W1", "W9", "O'x"], "results": [None, None, 3],

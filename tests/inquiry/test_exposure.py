@@ -33,7 +33,10 @@ def reload(digest: str) -> dict[str, Any]:
 
 
 def journal_rows(home: Path, rows: Sequence[dict[str, Any]], frame_rows: int = 3, sealed: int = 0) -> Path:
-    full = [{"source": "s", "id": f"i{n}", "time": T0 + n, "arrival": T0 + n, "kind": "view", **row} for n, row in enumerate(rows)]
+    full = [
+        {"source": "s", "id": f"i{n}", "time": T0 + n, "arrival": T0 + n, "kind": "view", **row}
+        for n, row in enumerate(rows)
+    ]
     table = pa.Table.from_pylist(full, schema=SCHEMA)
     with Journal.open(home) as journal:
         for at in range(0, table.num_rows, frame_rows):
@@ -54,6 +57,7 @@ def write() -> Any:
 def parcels() -> Any:
     return keep_parcels
 
+
 PERSON = ["recipient.name", "recipient.phone", "recipient.address"]
 LOOK = {"account": "E1", "subjects": ["c1"], "fields": PERSON}
 
@@ -68,7 +72,9 @@ def test_a_plain_look_is_exact(tmp_path: Path, write: Any) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("hidden", [{"masked": True}, {"outcome": "denied"}, {"outcome": "failure"}, {"kind": "scan"}, {"kind": "wb.note"}])
+@pytest.mark.parametrize(
+    "hidden", [{"masked": True}, {"outcome": "denied"}, {"outcome": "failure"}, {"kind": "scan"}, {"kind": "wb.note"}]
+)
 def test_what_was_not_shown_exposes_nobody(tmp_path: Path, write: Any, hidden: dict[str, Any]) -> None:
     write(tmp_path, [{**LOOK, **hidden}])
     answer = saw(tmp_path, "E1")
@@ -105,7 +111,10 @@ def test_parcels_in_force_resolve_looks_that_list_nobody(tmp_path: Path, write: 
 
 
 def test_results_beyond_those_listed_are_unnamed(tmp_path: Path, write: Any) -> None:
-    write(tmp_path, [{**LOOK, "kind": "search", "results": 10}, {**LOOK, "kind": "search", "results": 1}, {**LOOK, "results": 9}])
+    write(
+        tmp_path,
+        [{**LOOK, "kind": "search", "results": 10}, {**LOOK, "kind": "search", "results": 1}, {**LOOK, "results": 9}],
+    )
     answer = saw(tmp_path, "E1")
     assert [(gap.kind, gap.looks, gap.persons) for gap in answer.gaps] == [("unnamed", 1, 9)]
     assert (answer.persons, answer.lower, answer.upper, answer.complete) == (1, 1, 10, False)
@@ -127,7 +136,10 @@ def test_unknown_masking_counts_in_the_upper_bound_only(tmp_path: Path, write: A
     assert ([one.subject for one in answer.subjects], answer.times, answer.lower, answer.upper) == (["c2"], 1, 1, 2)
     assert not answer.complete
     asked = who_saw(tmp_path, "c1")
-    assert (asked.accounts, [(gap.kind, gap.looks, gap.accounts) for gap in asked.gaps]) == ([], [("masking_unknown", 1, ["E1"])])
+    assert (asked.accounts, [(gap.kind, gap.looks, gap.accounts) for gap in asked.gaps]) == (
+        [],
+        [("masking_unknown", 1, ["E1"])],
+    )
 
 
 def test_a_silent_source_is_a_gap(tmp_path: Path, write: Any) -> None:
@@ -142,10 +154,16 @@ def test_explained_comes_from_the_verdicts(tmp_path: Path, write: Any) -> None:
     (tmp_path / "parts").mkdir()
     said = pa.table({"seq": [0, 1, 2], "explained": [True, False, True]})
     pq.write_table(said, tmp_path / "parts" / f"verdicts-{0:020d}-{3:020d}.parquet")
-    assert {who.account: who.explained for who in who_saw(tmp_path, "c1").accounts} == {"E1": False, "E2": True, "E3": None}
+    assert {who.account: who.explained for who in who_saw(tmp_path, "c1").accounts} == {
+        "E1": False,
+        "E2": True,
+        "E3": None,
+    }
 
 
-def test_an_account_without_records_is_not_found_and_a_customer_nobody_saw_is_an_answer(tmp_path: Path, write: Any) -> None:
+def test_an_account_without_records_is_not_found_and_a_customer_nobody_saw_is_an_answer(
+    tmp_path: Path, write: Any
+) -> None:
     write(tmp_path, [LOOK], sealed=1)
     with pytest.raises(NotFoundError):
         saw(tmp_path, "E9")
@@ -170,7 +188,10 @@ def test_complete_whatever_the_party() -> None:
 # --- always: equal to a recount from the raw records -------------------------------------------------------------------
 
 subject = st.sampled_from(["c1", "c2", "c3", "c4"])
-fields = st.one_of(st.none(), st.lists(st.sampled_from(["recipient.name", "recipient.phone", "sender.address", "name"]), min_size=1, max_size=3))
+fields = st.one_of(
+    st.none(),
+    st.lists(st.sampled_from(["recipient.name", "recipient.phone", "sender.address", "name"]), min_size=1, max_size=3),
+)
 record = st.fixed_dictionaries({
     "source": st.sampled_from(["s", "t"]),
     "kind": st.sampled_from(["view", "search", "export", "print", "scan", "login"]),
@@ -192,8 +213,14 @@ said = st.one_of(
 )
 world = st.lists(st.one_of(record, record, record, said), min_size=1, max_size=30)
 VERSIONS = {
-    "p1": [{"waybill": "W1", "sender": "c1", "recipient": "c2"}, {"waybill": "W2", "sender": "c3", "recipient": None, "from": T0 + 8}],
-    "p2": [{"waybill": "W1", "sender": "c4", "recipient": "c4"}, {"waybill": "W1", "sender": "c1", "recipient": "c2", "until": T0 + 15}],
+    "p1": [
+        {"waybill": "W1", "sender": "c1", "recipient": "c2"},
+        {"waybill": "W2", "sender": "c3", "recipient": None, "from": T0 + 8},
+    ],
+    "p2": [
+        {"waybill": "W1", "sender": "c4", "recipient": "c4"},
+        {"waybill": "W1", "sender": "c1", "recipient": "c2", "until": T0 + 15},
+    ],
 }
 
 
@@ -208,7 +235,11 @@ def recount(rows: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any], bool,
             else:
                 unknown[extra["source"]] = extra["masking"] == "unknown"
             continue
-        if row["kind"] not in {"view", "search", "export", "print"} or row["masked"] or row["outcome"] not in {None, "success"}:
+        if (
+            row["kind"] not in {"view", "search", "export", "print"}
+            or row["masked"]
+            or row["outcome"] not in {None, "success"}
+        ):
             continue
         if row["shown"]:
             pairs = [(item["subject"], item["fields"] or row["fields"] or []) for item in row["shown"]]
@@ -225,7 +256,9 @@ def recount(rows: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any], bool,
 
 @settings(max_examples=40, deadline=None)
 @given(world, st.integers(0, 30), st.integers(0, 30), st.integers(1, 7))
-def test_equals_a_recount_at_any_cut_and_height(rows: list[dict[str, Any]], cut: int, height: int, frame_rows: int) -> None:
+def test_equals_a_recount_at_any_cut_and_height(
+    rows: list[dict[str, Any]], cut: int, height: int, frame_rows: int
+) -> None:
     height = min(height, len(rows))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -241,7 +274,10 @@ def test_equals_a_recount_at_any_cut_and_height(rows: list[dict[str, Any]], cut:
 
 
 def keep_parcels(home: Path, digest: str, rows: list[dict[str, Any]]) -> None:
-    kinds = [(name, pa.string()) for name in ("waybill", "sender", "recipient")] + [("from", pa.int64()), ("until", pa.int64())]
+    kinds = [(name, pa.string()) for name in ("waybill", "sender", "recipient")] + [
+        ("from", pa.int64()),
+        ("until", pa.int64()),
+    ]
     (home / "reference").mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, pa.schema(kinds)), home / "reference" / f"parcels-{digest}.parquet")
 
@@ -263,7 +299,11 @@ def check_saw(home: Path, truth: list[Any], height: int) -> None:
     everybody = {name for *_, pairs in mine for name, _ in pairs}
     unnamed = sum(max(0, (row["results"] or 0) - len({name for name, _ in pairs}))
                   for _, row, _, pairs in mine if row["kind"] in {"search", "export"})  # fmt: skip
-    silent = [row for _, row, _, pairs in mine if not pairs and not (row["kind"] in {"search", "export"} and row["results"] == 0)]
+    silent = [
+        row
+        for _, row, _, pairs in mine
+        if not pairs and not (row["kind"] in {"search", "export"} and row["results"] == 0)
+    ]
     unbounded = any(row["kind"] in {"search", "export"} and row["results"] is None for row in silent)
     parcels = sum(row["kind"] in {"view", "print"} for row in silent)
     assert answer.upper == (None if unbounded else len(everybody) + unnamed + 2 * parcels)

@@ -89,10 +89,18 @@ def _say(said: Assessment) -> None:
     table("Fields present (share of the records of a kind)", ("field", *(f"#{kind}" for kind in kinds)), rows)
     joins = [(one.join, one.of, one.found, one.missing or percent(one.share)) for one in said.joins]
     table("Joins", ("join", "#rows", "#found", "#share"), joins)
-    table("Detectors", ("detector", "state"), [(one.id, f"silent: {one.silent}" if one.silent else "works") for one in said.detectors])
+    table(
+        "Detectors",
+        ("detector", "state"),
+        [(one.id, f"silent: {one.silent}" if one.silent else "works") for one in said.detectors],
+    )
     _say_coverage(said)
     _say_roster(said.roster)
-    table("Clock", ("what", "#records"), [(name.replace("_", " "), count) for name, count in said.clock.items() if name != "latest_ms"])
+    table(
+        "Clock",
+        ("what", "#records"),
+        [(name.replace("_", " "), count) for name, count in said.clock.items() if name != "latest_ms"],
+    )
     if said.quarantine:
         table("Quarantine", ("reason", "#records"), list(said.quarantine.items()))
     screen = [(one.account, one.role, one.looks, "; ".join(one.why)) for one in said.screen[:_SCREEN_SHOWN]]
@@ -109,7 +117,9 @@ def _say_coverage(said: Assessment) -> None:
 
     columns = ("role", "outlet", "#accounts", "#first looks", "#explained", "gate")
     whole = [row(one) for one in said.coverage if not one.outlet]
-    groups = sorted((one for one in said.coverage if one.outlet and one.gate == "closed"), key=lambda one: one.explained or 0.0)
+    groups = sorted(
+        (one for one in said.coverage if one.outlet and one.gate == "closed"), key=lambda one: one.explained or 0.0
+    )
     table("Reason coverage (median over accounts)", columns, whole)
     if groups:
         table("Groups whose gate is closed, the lowest first", columns, [row(one) for one in groups[:_GROUPS_SHOWN]])

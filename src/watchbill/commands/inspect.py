@@ -38,7 +38,11 @@ def detectors_command(home: Path | None = HomeOption, as_json: bool = JsonOption
         return
     for row in rows:
         say(f"{row['id']} ({row['family']}, {row['bytes_an_account']} bytes an account)", style="bold")
-        say(f"  catches: {row['catches']}", f"  misses: {row['misses']}", f"  needs: {', '.join(row['needs']) or 'no table'}")
+        say(
+            f"  catches: {row['catches']}",
+            f"  misses: {row['misses']}",
+            f"  needs: {', '.join(row['needs']) or 'no table'}",
+        )
         if row["silent"]:
             say(f"  silent in this home: {row['silent']}", style="yellow")
 
@@ -106,7 +110,9 @@ def checked(path: Path) -> dict[str, Any]:
             tables[name] = read.num_rows
     unknown = [name for name in config.engine.detectors_off if name not in detector_ids()]
     if unknown:
-        raise SettingsError(f"{unknown[0]} is no detector", where="engine.detectors_off", todo="`watchbill detectors` lists them")
+        raise SettingsError(
+            f"{unknown[0]} is no detector", where="engine.detectors_off", todo="`watchbill detectors` lists them"
+        )
     notes = [] if sources else ["no [sources.NAME]: `watchbill run` would have nothing to read"]
     notes += [f"no {name} table: what needs it stays silent" for name in ("accounts", "outlets") if name not in tables]
     return {"ok": True, "home": str(config.home), "sources": sources, "reference": tables, "notes": notes}

@@ -57,7 +57,13 @@ def listed(home: Path, *, everything: bool = False) -> list[dict[str, str]]:
     """Rows as contract/outputs.md names them, in order of refusal; without those taken in since unless `everything`."""
     done = set() if everything else _retried(home)
     return [
-        {"source": entry.source, "position": entry.position, "reason": entry.reason, _TODO: entry.todo, "raw": entry.raw}
+        {
+            "source": entry.source,
+            "position": entry.position,
+            "reason": entry.reason,
+            _TODO: entry.todo,
+            "raw": entry.raw,
+        }
         for entry in entries(home)
         if (entry.source, entry.position) not in done
     ]
@@ -107,7 +113,9 @@ def retry_command(
     if as_json:
         print_json(said)
     else:
-        say(f"{said['taken']:,} taken in, {said['known']:,} known already, {len(said['remaining']):,} stay in quarantine")
+        say(
+            f"{said['taken']:,} taken in, {said['known']:,} known already, {len(said['remaining']):,} stay in quarantine"
+        )
         for row in said["remaining"][:_ROWS_SHOWN]:
             say(f"  {row['source']} {row['position']}: {row['reason']}")
 
@@ -126,7 +134,9 @@ def retried(home: Path, config: RunConfig, positions: set[str] | None) -> dict[s
     if positions is not None:
         waiting = [entry for entry in waiting if entry.position in positions]
         if {entry.position for entry in waiting} != positions:
-            raise NotFoundError("no record waits at this position", where="--position", todo="See `watchbill quarantine list`")
+            raise NotFoundError(
+                "no record waits at this position", where="--position", todo="See `watchbill quarantine list`"
+            )
     by_source: dict[str, list[Quarantined]] = defaultdict(list)
     for entry in waiting:
         by_source[entry.source].append(entry)
@@ -143,7 +153,9 @@ def retried(home: Path, config: RunConfig, positions: set[str] | None) -> dict[s
     return {"taken": taken, "known": good - taken, "remaining": rows}
 
 
-def _parsed(mine: list[Quarantined], source: str, config: RunConfig) -> tuple[list[tuple[str, bytes]], list[Quarantined]]:
+def _parsed(
+    mine: list[Quarantined], source: str, config: RunConfig
+) -> tuple[list[tuple[str, bytes]], list[Quarantined]]:
     """((position, record as a line of the contract), what stays refused) of one source's rows, each parsed alone."""
     mapping = config.sources.get(source, {}).get("mapping")
     mapped = Mapped(str(mapping), limits=config.records) if mapping else None
@@ -165,6 +177,8 @@ def _line(row: dict[str, Any]) -> bytes:
 
 
 def _note(home: Path, source: str, positions: Iterable[str]) -> None:
-    lines = (json.dumps({"source": source, "position": at}, ensure_ascii=False) + "\n" for at in dict.fromkeys(positions))
+    lines = (
+        json.dumps({"source": source, "position": at}, ensure_ascii=False) + "\n" for at in dict.fromkeys(positions)
+    )
     with (home / RETRIED).open("a", encoding="utf-8") as file:
         file.writelines(lines)

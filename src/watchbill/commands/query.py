@@ -56,11 +56,16 @@ def saw_command(
 
 
 def _say_saw(answer: Saw) -> None:
-    rows = [(s.subject, ", ".join(s.fields), when(s.first), when(s.last), s.times) for s in answer.subjects[:_SUBJECTS_SHOWN]]
+    rows = [
+        (s.subject, ", ".join(s.fields), when(s.first), when(s.last), s.times)
+        for s in answer.subjects[:_SUBJECTS_SHOWN]
+    ]
     table(f"What {answer.account} saw", ("customer", "fields", "first", "last", "#looks"), rows)
     if len(answer.subjects) > _SUBJECTS_SHOWN:
         say(f"... and {len(answer.subjects) - _SUBJECTS_SHOWN:,} more customers (--json lists all)")
-    say(f"{answer.persons:,} persons, {answer.items:,} items, {answer.complete_records:,} complete records, {answer.times:,} looks")
+    say(
+        f"{answer.persons:,} persons, {answer.items:,} items, {answer.complete_records:,} complete records, {answer.times:,} looks"
+    )
     if answer.complete:
         say(f"exact at height {answer.height:,}")
     else:
@@ -159,12 +164,19 @@ def _say_status(said: dict[str, Any]) -> None:
     say(f"{said.get('records', 0):,} records, {said.get('accounts', 0):,} accounts")
     if said.get("repaired"):
         say(f"repaired on start: {said['repaired']}", style="yellow")
-    sources = [(name, f"{one['lag_ms'] / 1000:,.0f} s", "yes" if one["silent"] else "no") for name, one in said.get("sources", {}).items()]
+    sources = [
+        (name, f"{one['lag_ms'] / 1000:,.0f} s", "yes" if one["silent"] else "no")
+        for name, one in said.get("sources", {}).items()
+    ]
     table("Sources", ("source", "#lag", "silent"), sources)
-    table("Detectors", ("detector", "state"), [(name, why or "works") for name, why in said.get("detectors", {}).items()])
+    table(
+        "Detectors", ("detector", "state"), [(name, why or "works") for name, why in said.get("detectors", {}).items()]
+    )
     gates = said.get("gates", {})
     closed = ", ".join(gates.get("roles_closed", [])) or "none"
-    say(f"roles not judged by reasons: {closed}; groups closed {gates.get('groups_closed', 0)}, feeds gated {gates.get('feeds_gated', 0)}")
+    say(
+        f"roles not judged by reasons: {closed}; groups closed {gates.get('groups_closed', 0)}, feeds gated {gates.get('feeds_gated', 0)}"
+    )
     for finding in said.get("findings", []):
         say(f"  {finding['count']:,} {finding['text']}", style="yellow")
 
@@ -184,7 +196,16 @@ def cases_command(
         print_json(said)
         return
     rows = [
-        (c["id"], c["kind"], c["status"], ", ".join(c["accounts"]), percent(c["posterior"]), c["persons"], c["items"], when(c["updated"]))
+        (
+            c["id"],
+            c["kind"],
+            c["status"],
+            ", ".join(c["accounts"]),
+            percent(c["posterior"]),
+            c["persons"],
+            c["items"],
+            when(c["updated"]),
+        )
         for c in said["cases"]
     ]
     table("Cases", ("case", "kind", "status", "accounts", "#posterior", "#persons", "#items", "updated"), rows)
@@ -193,7 +214,9 @@ def cases_command(
 
 def cases_of(home: Path, status: str = "", kind: str = "") -> dict[str, Any]:
     """What `cases` prints as JSON: height and the rows of cases.ndjson that fit."""
-    rows = [row for row in read_lines(home / "cases.ndjson") if status in {"", row["status"]} and kind in {"", row["kind"]}]
+    rows = [
+        row for row in read_lines(home / "cases.ndjson") if status in {"", row["status"]} and kind in {"", row["kind"]}
+    ]
     rows.sort(key=lambda row: (-row["posterior"], row["seq"]))
     return {"height": read_json(home / "status.json").get("height", 0), "cases": rows}
 
@@ -233,5 +256,7 @@ def _say_case(said: dict[str, Any]) -> None:
     table("Evidence", ("side", "what", "#nats", "#records"), rows)
     spans = [(t["account"], when(t["from"]), when(t["until"]), t["records"]) for t in said["tenancies"]]
     table("When", ("account", "from", "until", "#unexplained looks"), spans)
-    say(f"{said['persons']:,} persons, {said['items']:,} items, {said['complete_records']:,} complete records; tier: {said['tier']}")
+    say(
+        f"{said['persons']:,} persons, {said['items']:,} items, {said['complete_records']:,} complete records; tier: {said['tier']}"
+    )
     say("A case is evidence, not a judgement: a person decides anything that lasts.")

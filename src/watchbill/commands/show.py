@@ -31,7 +31,9 @@ def ledger_home(home: Path | None) -> Path:
     """
     place = home_of(home)
     if not (place / "journal").is_dir() and not (place / "segments.json").exists():
-        raise LedgerError("there is no ledger here", where=str(place), todo="Give --home, or replay or run something first")
+        raise LedgerError(
+            "there is no ledger here", where=str(place), todo="Give --home, or replay or run something first"
+        )
     return place
 
 
@@ -46,7 +48,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LedgerError("cannot be read", where=path.name, todo="The next checkpoint of the runner writes it anew") from error
+        raise LedgerError(
+            "cannot be read", where=path.name, todo="The next checkpoint of the runner writes it anew"
+        ) from error
     return value if isinstance(value, dict) else {}
 
 
@@ -61,7 +65,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise LedgerError("cannot be read", where=path.name, todo="The next checkpoint of the runner writes it anew") from error
+        raise LedgerError(
+            "cannot be read", where=path.name, todo="The next checkpoint of the runner writes it anew"
+        ) from error
 
 
 def time_ms(text: str | None, option: str) -> int | None:
@@ -100,7 +106,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """One table; columns whose name begins with # are numbers."""
     shown = Table(title=escape(title), title_justify="left", title_style="bold", header_style="dim")
     for column in columns:
-        shown.add_column(escape(column.removeprefix("#")), justify="right" if column.startswith("#") else "left", overflow="fold")
+        shown.add_column(
+            escape(column.removeprefix("#")), justify="right" if column.startswith("#") else "left", overflow="fold"
+        )
     for row in rows:
-        shown.add_row(*(escape("" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
+        shown.add_row(
+            *(escape("" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row)
+        )
     Console().print(shown)

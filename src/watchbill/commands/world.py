@@ -36,7 +36,9 @@ def world_command(
         raise typer.BadParameter("choose ndjson, parquet or arrow", param_hint="--format")
     from watchbill.lab.simulator.world import build_world
 
-    chosen: Literal["ndjson", "parquet", "arrow"] = "ndjson" if form == "ndjson" else "parquet" if form == "parquet" else "arrow"
+    chosen: Literal["ndjson", "parquet", "arrow"] = (
+        "ndjson" if form == "ndjson" else "parquet" if form == "parquet" else "arrow"
+    )
     report = build_world(
         out, seed=seed, days=days, outlets=outlets, scale=scale, format=chosen, parcels=parcels, uuid_ids=uuid_ids,
         attacks=() if honest else None,
@@ -58,7 +60,9 @@ def plain(report: WorldReport) -> dict[str, Any]:
 
 def _say(report: WorldReport) -> None:
     table("Records", ("kind", "#records"), list(report.records.items()))
-    say(f"{report.total:,} records, {report.looks:,} looks ({report.wrongful:,} wrongful), {report.accounts:,} accounts")
+    say(
+        f"{report.total:,} records, {report.looks:,} looks ({report.wrongful:,} wrongful), {report.accounts:,} accounts"
+    )
     attacks = [(one["id"], ", ".join(one["accounts"]), one["looks"], one["persons"]) for one in report.attacks]
     if attacks:
         table("Attacks", ("attack", "accounts", "#looks", "#persons"), attacks)

@@ -114,7 +114,9 @@ def parcels_path(home: Path, digest: str) -> Path:
 
 def _load_parcels(db: duckdb.DuckDBPyConnection, controls: Controls, home: Path, looks: pa.Table) -> None:
     """Table `parcels`: (version, waybill, subject, since, until) for the waybills of looks that list nobody."""
-    db.execute("create temp table parcels (version bigint, waybill varchar, subject varchar, since bigint, until bigint)")
+    db.execute(
+        "create temp table parcels (version bigint, waybill varchar, subject varchar, since bigint, until bigint)"
+    )
     for version in np.unique(looks.column("version").to_numpy()).tolist():
         path = parcels_path(home, controls.parcels[version][1]) if version >= 0 else None
         if path is None or not path.is_file():

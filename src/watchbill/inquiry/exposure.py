@@ -222,7 +222,9 @@ def who_saw(home: Path, subject_or_waybill: str, upto: int | None = None) -> Who
     finally:
         laid.db.close()
     explained = _explained(home, seqs)
-    accounts = [Watcher(who, list(names), first, last, times, explained.get(who)) for who, names, first, last, times in rows]
+    accounts = [
+        Watcher(who, list(names), first, last, times, explained.get(who)) for who, names, first, last, times in rows
+    ]
     gaps = _open_questions(rest, controls, home, subject_or_waybill)
     if unknown:
         text = "looks from systems that do not log masking: they may have shown nothing"
@@ -281,7 +283,9 @@ def _shows(table: pa.Table, wanted: str) -> pa.Array:
     column = table.column("shown")
     if column.null_count == len(column):
         return pa.array(np.zeros(len(column), dtype=np.bool_))
-    return pa.array([any(item["subject"] == wanted for item in row or [] if item) for row in column.to_pylist()], pa.bool_())
+    return pa.array(
+        [any(item["subject"] == wanted for item in row or [] if item) for row in column.to_pylist()], pa.bool_()
+    )
 
 
 def _once(table: pa.Table) -> pa.Table:
@@ -326,7 +330,8 @@ def verdicts_of(home: Path, seqs: list[int]) -> dict[int, bool]:
         _, first, end = path.stem.split("-", 2)
         wanted = [seq for seq in seqs if int(first) <= seq <= int(end)]
         if wanted:
-            table = pq.read_table(path, columns=["seq", "explained"], filters=[("seq", "in", wanted)], partitioning=None)
+            table = pq.read_table(
+                path, columns=["seq", "explained"], filters=[("seq", "in", wanted)], partitioning=None
+            )
             out |= dict(zip(table.column("seq").to_pylist(), table.column("explained").to_pylist(), strict=True))
     return out
-

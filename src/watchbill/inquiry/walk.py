@@ -50,7 +50,9 @@ HABITS: Final = np.dtype(
     align=True,
 )
 """What is kept of one account."""
-SIGHT: Final = np.dtype([("account", np.int32), ("place", np.int32), ("slot", np.int64), ("device", np.uint64)], align=True)
+SIGHT: Final = np.dtype(
+    [("account", np.int32), ("place", np.int32), ("slot", np.int64), ("device", np.uint64)], align=True
+)
 
 
 class Walk:

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchbill.commands.inspect import catches_and_misses, detectors
+from watchbill.detectors.base import detector_ids
+from watchbill.lab.simulator.world import WorldReport
+
+Run = Callable[..., Any]
+
+
+def test_every_detector_says_what_it_catches_and_misses(run: Run, tmp_path: Path) -> None:
+    rows = detectors()
+    assert [row["id"] for row in rows] == detector_ids()
+    assert all(row["catches"] and row["misses"] and row["bytes_an_account"] > 0 for row in rows)
+    assert run("detectors", "--json", "--home", tmp_path).json == rows
+    assert "canary (canary" in run("detectors", "--home", tmp_path).out
+
+
+def test_a_docstring_is_taken_apart() -> None:
+    text = "Name. Catches: this\nand that. And more.\n\nMisses: the rest.\n\nHow it works."
+    assert catches_and_misses(text) == ("this and that. And more.", "the rest.")
+    assert catches_and_misses("Nothing.") == ("", "")
+
+
+def test_a_good_settings_file(run: Run, tmp_path: Path, world: WorldReport) -> None:
+    config = tmp_path / "w.toml"
+    config.write_text(f"""
+reference = "{world.out / "reference"}"
+[sources.crm]
+paths = ["logs"]
+masking = "unknown"
+mapping = "SELECT 'view' AS kind, line AS account, 0 AS time FROM input"
+""")
+    said = run("config", "check", config, "--json").json
+    assert said["sources"] == {"crm": {"kind": "files", "mapped": True, "masking": "unknown"}}
+    assert said["reference"]["accounts"] > 0
+    assert said["notes"] == []
+    assert "source crm: files, mapped" in run("config", "check", config).out
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("nonsense = 1", "nonsense"),
+        ("[engine.policy]\nstep_up_at = 0.5", "step_up_at"),
+        ('[engine]\ndetectors_off = ["magic"]', "magic"),
+        ('[sources.a]\nkind = "carrier pigeon"', "carrier pigeon"),
+        ('[sources.a]\npaths = ["x"]\nmapping = "SELECT * FROM read_csv(\'/etc/passwd\')"', "mapping"),
+        ('reference = "none"', "none"),
+        ("= no toml", "w.toml"),
+    ],
+)
+def test_a_wrong_one_is_one_line_that_names_it(run: Run, tmp_path: Path, text: str, word: str) -> None:
+    config = tmp_path / "w.toml"
+    config.write_text(text)
+    told = run("config", "check", config)
+    assert told.code == 2
+    assert word in told.err
