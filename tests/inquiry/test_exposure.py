@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchbill.core.errors import LedgerError, NotFoundError
-from watchbill.inquiry.exposure import is_complete, saw, who_saw
+from watchbill.inquiry.exposure import exposure_of, is_complete, saw, who_saw
 from watchbill.ledger.frames import Frame, pack
 from watchbill.ledger.journal import Journal
 from watchbill.ledger.reader import Ledger
@@ -180,6 +180,14 @@ def test_many_parcels_of_one_sender(tmp_path: Path, write: Any, parcels: Any) ->
     assert [(who.account, who.times) for who in who_saw(tmp_path, "shop").accounts] == [("E0", 150), ("E1", 150)]
 
 
+def test_some_of_the_looks_alone(tmp_path: Path, write: Any) -> None:
+    write(tmp_path, [LOOK, {**LOOK, "subjects": ["c2", "c3"]}, {**LOOK, "kind": "scan"}])
+    ledger = Ledger(tmp_path)
+    assert exposure_of(tmp_path, ledger.of_account("E1"), ledger.height, "E1") == saw(tmp_path, "E1")
+    assert exposure_of(tmp_path, ledger.of_account("E1", T0 + 1), ledger.height).persons == 2
+    assert exposure_of(tmp_path, ledger.of_account("E9"), ledger.height).persons == 0
+
+
 def test_complete_whatever_the_party() -> None:
     assert is_complete(["sender.name", "recipient.phone", "address"])
     assert not is_complete(["name", "phone"])
@@ -254,7 +262,7 @@ def recount(rows: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any], bool,
     return out
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(world, st.integers(0, 30), st.integers(0, 30), st.integers(1, 7))
 def test_equals_a_recount_at_any_cut_and_height(
     rows: list[dict[str, Any]], cut: int, height: int, frame_rows: int

@@ -280,7 +280,7 @@ def _shared(walk: Walk) -> dict[str, int]:
 def screened(walk: Walk, coverage: list[Coverage]) -> list[Screen]:
     """Accounts whose logs already look rented: what they did must not become what is usual for them.
 
-    Nothing rests on reasons for roles whose gate is not open.
+    Nothing rests on reasons for roles whose gate is not open, nor on volume where there are too few peers to tell what is usual.
     """
     seen = walk.seen()
     seen = seen[walk.habits["looks"][seen] >= SCREEN_LOOKS_MIN]
@@ -310,7 +310,7 @@ def _screen_role(habits: NDArray[np.void], why: list[list[str]], *, reasons: boo
             said.append("evidence of looks without a reason")
         if reasons and peers and row["first"] >= SCREEN_LOOKS_MIN and wild >= open_share + SCREEN_SHARE:
             said.append(f"{wild:.0%} of its looks unexplained, {open_share:.0%} is usual for the role")
-        if row["volume_nats"] >= SCREEN_NATS["volume"]:
+        if peers and row["volume_nats"] >= SCREEN_NATS["volume"]:
             said.append("evidence of volume in single hours")
         if peers and looks >= SCREEN_TIMES * max(usual, 1.0):
             said.append(f"{looks:.0f} looks a day, {usual:.0f} is usual for the role")

@@ -129,8 +129,16 @@ def saw(home: Path, account: str, from_ms: int | None = None, to_ms: int | None 
     if not looks and not any(part.num_rows for part in ledger.records(["account"], Span(account), upto)):
         raise NotFoundError("no record names this account", where="saw", todo="Check the work number, or the height")
     table = pa.concat_tables([conform(_nothing()), *looks])
-    controls = read_controls(home, height)
-    laid = expand(table, controls, home)
+    return exposure_of(home, table, height, account)
+
+
+def exposure_of(home: Path, records: pa.Table, height: int, account: str = "") -> Saw:
+    """As `saw`, over records that are at hand (as the ledger's reader gives them), such as those of a case.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+    """
+    laid = expand(exposing(conform(records)), read_controls(home, height), home)
     try:
         return _saw_of(laid, account, height, silent_sources(home))
     finally:
