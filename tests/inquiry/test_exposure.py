@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchbill.core.errors import LedgerError, NotFoundError
+from watchbill.inquiry import exposure
 from watchbill.inquiry.exposure import exposure_of, is_complete, saw, who_saw
 from watchbill.ledger.frames import Frame, pack
 from watchbill.ledger.journal import Journal
@@ -178,6 +179,17 @@ def test_many_parcels_of_one_sender(tmp_path: Path, write: Any, parcels: Any) ->
     looks = [{"account": f"E{n % 2}", "waybill": f"W{n}", "fields": ["sender.phone"]} for n in range(300)]
     write(tmp_path, [reload("d"), *looks], frame_rows=50, sealed=150)
     assert [(who.account, who.times) for who in who_saw(tmp_path, "shop").accounts] == [("E0", 150), ("E1", 150)]
+
+
+def test_gaps_are_the_same_in_small_pieces(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = {**LOOK, "kind": "search", "results": 4}
+    write(
+        tmp_path, [search, {"account": "E1"}, search, {"account": "E2", "waybill": "W1"}, LOOK], frame_rows=1, sealed=2
+    )
+    whole = who_saw(tmp_path, "c7")
+    monkeypatch.setattr(exposure, "_PIECE_ROWS", 1)
+    assert who_saw(tmp_path, "c7") == whole
+    assert {gap.kind: gap.looks for gap in whole.gaps} == {"no_subjects": 2, "unnamed": 2}
 
 
 def test_some_of_the_looks_alone(tmp_path: Path, write: Any) -> None:

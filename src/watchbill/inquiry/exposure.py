@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PERSONS_A_PARCEL: Final = 2
 """A look at one parcel shows its sender and its recipient at most."""
 _LOOKUPS_MAX: Final = 200
+_PIECE_ROWS: Final = 500_000
+"""Looks whose gaps are counted in one go: memory stays bounded however many looks say nothing."""
 _SCAN: Final = ("source", "time", "kind", "waybill", "subjects", "shown", "masked", "outcome", "results")
 
 
@@ -220,7 +222,7 @@ def who_saw(home: Path, subject_or_waybill: str, upto: int | None = None) -> Who
     height = ledger.height if upto is None else upto
     controls = read_controls(home, height)
     waybills = waybills_of(subject_or_waybill, controls, home)
-    looks, rest = _looks_for(ledger, subject_or_waybill, waybills, height)
+    looks, gaps = _looks_for(ledger, subject_or_waybill, waybills, height, controls)
     laid = expand(looks, controls, home)
     try:
         laid.db.execute("create temp table hits as " + _HITS, {"wanted": subject_or_waybill})
@@ -233,7 +235,6 @@ def who_saw(home: Path, subject_or_waybill: str, upto: int | None = None) -> Who
     accounts = [
         Watcher(who, list(names), first, last, times, explained.get(who)) for who, names, first, last, times in rows
     ]
-    gaps = _open_questions(rest, controls, home, subject_or_waybill)
     if unknown:
         text = "looks from systems that do not log masking: they may have shown nothing"
         names = [account for account, _ in unknown if account is not None]
@@ -259,21 +260,26 @@ where not unknown group by coalesce(h.account, '') order by 3, 1
 """
 
 
-def _looks_for(ledger: Ledger, wanted: str, waybills: list[str], height: int) -> tuple[pa.Table, pa.Table]:
-    """(looks that may have shown the customer or parcel, all looks that may say less than they showed)."""
+def _looks_for(
+    ledger: Ledger, wanted: str, waybills: list[str], height: int, controls: Controls
+) -> tuple[pa.Table, list[Gap]]:
+    """(looks that may have shown the customer or parcel, gaps: looks that may have without saying so)."""
     found = [ledger.find("subjects", wanted, height), ledger.find("waybill", wanted, height)]
     few = len(waybills) <= _LOOKUPS_MAX
     if few:
         found += [ledger.find("waybill", waybill, height) for waybill in waybills]
     found = [exposing(conform(part)) for part in found if part.num_rows]
     keys = pa.array([] if few else waybills, pa.string())
-    rest: list[pa.Table] = []
+    waiting, gaps = [conform(_nothing())], dict[str, Gap]()
     for part in _terse(ledger, height):
         mine = pc.or_(_shows(part, wanted), pc.is_in(part.column("waybill"), value_set=keys))
         found.append(part.filter(mine))
-        rest.append(conform(part.select([SEQ, *_SCAN])))
-    table = pa.concat_tables([conform(_nothing()), *found])
-    return _once(table), pa.concat_tables([conform(_nothing()), *rest])
+        waiting.append(conform(part.select([SEQ, *_SCAN])))
+        if sum(held.num_rows for held in waiting) >= _PIECE_ROWS:
+            _add_gaps(gaps, pa.concat_tables(waiting), controls, ledger.home, wanted)
+            waiting = waiting[:1]
+    _add_gaps(gaps, pa.concat_tables(waiting), controls, ledger.home, wanted)
+    return _once(pa.concat_tables([conform(_nothing()), *found])), list(gaps.values())
 
 
 def _terse(ledger: Ledger, height: int) -> Iterator[pa.Table]:
@@ -303,17 +309,21 @@ def _once(table: pa.Table) -> pa.Table:
     return ordered.filter(pa.array(np.diff(seqs, prepend=-1) != 0))
 
 
-def _open_questions(rest: pa.Table, controls: Controls, home: Path, wanted: str) -> list[Gap]:
-    """Gaps of a who-saw: looks that may have shown the wanted one without saying so."""
-    laid = expand(rest, controls, home)
+def _add_gaps(gaps: dict[str, Gap], looks: pa.Table, controls: Controls, home: Path, wanted: str) -> None:
+    """Add what these looks leave open to the gaps of a who-saw, by kind."""
+    if not looks.num_rows:
+        return
+    laid = expand(looks, controls, home)
     try:
         # a look that names the customer, or is at the very parcel that was asked for, is an answer: nothing is open there
         laid.db.execute("delete from unresolved where waybill = $wanted", {"wanted": wanted})
         laid.db.execute(_ANSWERED, {"wanted": wanted})
-        gaps = [gap for gap in _gaps(laid) if gap.kind != "masking_unknown"]
+        found = [gap for gap in _gaps(laid) if gap.kind != "masking_unknown"]
     finally:
         laid.db.close()
-    return [Gap(gap.kind, gap.looks, None, gap.text) for gap in gaps]
+    for gap in found:
+        before = gaps[gap.kind].looks if gap.kind in gaps else 0
+        gaps[gap.kind] = Gap(gap.kind, before + gap.looks, None, gap.text)
 
 
 def _explained(home: Path, seqs: list[tuple[str | None, int]]) -> dict[str | None, bool | None]:
