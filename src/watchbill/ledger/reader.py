@@ -31,17 +31,20 @@ _TRIES_MAX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What to read: one account (None: all), and times in [from_ms, to_ms), epoch milliseconds."""
+    """What to read: one account, or several (None: all), and times in [from_ms, to_ms), epoch milliseconds."""
 
     account: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    accounts: tuple[str, ...] | None = None
 
     def rows(self, table: pa.Table) -> pa.Table:
         """The rows of a table that fit."""
         masks = []
         if self.account is not None:
             masks.append(pc.equal(table.column("account"), self.account))
+        if self.accounts is not None:
+            masks.append(pc.is_in(table.column("account"), pa.array(self.accounts, pa.string())))
         if self.from_ms is not None:
             masks.append(pc.greater_equal(table.column("time"), self.from_ms))
         if self.to_ms is not None:
@@ -59,6 +62,8 @@ class Span:
         """Tell from lowest and highest values of columns whether any row can fit."""
         account, time = limits.get("account"), limits.get("time")
         if self.account is not None and account and not account[0] <= self.account <= account[1]:
+            return False
+        if self.accounts is not None and account and not any(account[0] <= one <= account[1] for one in self.accounts):
             return False
         if self.from_ms is not None and time and time[1] < self.from_ms:
             return False
@@ -137,6 +142,13 @@ class Ledger:
         limit = self._limit(upto)
         return self._gather(list(self.records(where=Span(account, from_ms, to_ms), upto=limit)), limit)
 
+    def of_accounts(
+        self, accounts: Sequence[str], columns: Sequence[str], from_ms: int | None = None, to_ms: int | None = None
+    ) -> pa.Table:
+        """These columns (and seq) of all records of several accounts, in order of seq, in one pass over the ledger."""
+        where = Span(None, from_ms, to_ms, tuple(accounts))
+        return self._gather(list(self.records(columns, where)), self.height)
+
     def _limit(self, upto: int | None) -> int:
         if upto is None:
             return self.height
@@ -171,6 +183,11 @@ class Ledger:
             for group in range(file.num_row_groups):
                 if not where.may_hold(_limits(file, group)):
                     continue
+                if where != EVERYTHING:
+                    # most row groups that may hold an account do not: two columns tell that cheaply
+                    keys = file.read_row_group(group, columns=["account", "time"], use_threads=False)
+                    if not where.rows(keys).num_rows:
+                        continue
                 table = where.rows(file.read_row_group(group, columns=columns, use_threads=False))
                 if segment.last >= limit:
                     table = table.filter(pc.less(table.column(SEQ), limit))

@@ -104,7 +104,10 @@ def publish(engine: Engine, out: Path, seconds: float, report: SealReport) -> di
     engine.outputs.publish(out)
     rows = case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors)
     write_lines(out / "cases.ndjson", rows)
-    quarantine(engine.home, out / "quarantine.ndjson")
+    if engine.counts.quarantined:
+        quarantine(engine.home, out / "quarantine.ndjson")
+    else:
+        write_lines(out / "quarantine.ndjson", [])
     summary = summary_of(engine, seconds, report)
     write_json(out / "summary.json", summary)
     for name in ("cases.ndjson", "summary.json"):
