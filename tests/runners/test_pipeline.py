@@ -130,13 +130,15 @@ def test_the_run_says_something_about_everything(world: World, whole: tuple[Pipe
 def test_a_leased_account_is_stopped(world: World, whole: tuple[Pipeline, Heard]) -> None:
     _, heard = whole
     ids = world.table.column("id").take(heard.verdicts["row"]).to_pylist()
-    revealed = ~world.columns.masked[heard.verdicts["row"]].astype(bool)
+    columns, rows = world.columns, heard.verdicts["row"]
+    # those that own work explains are found by other means than the reason (detection.md 1, "reverse traces")
+    wild = (columns.masked[rows] == 0) & (columns.outcome[rows] <= 1) & (heard.verdicts["reason"] == 0)
     decisions = [
         decision
-        for decision, name, shown in zip(heard.verdicts["decision"], ids, revealed, strict=True)
-        if shown and world.wrongful.get(name, "").startswith("blatant")
+        for decision, name, counts in zip(heard.verdicts["decision"], ids, wild, strict=True)
+        if counts and world.wrongful.get(name, "").startswith("blatant")
     ]
-    assert len(decisions) > 200
+    assert len(decisions) > 100
     assert sum(decision == 0 for decision in decisions) <= 50  # the gate of detection.md 9: records before stop
 
 

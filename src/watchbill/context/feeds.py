@@ -101,10 +101,10 @@ def feed_tick(feed: NDArray[np.void], clock: NDArray[np.int64], arrival: int, se
         row = feed[o]
         mean = part * row.mean[h] + (1 - part) * row.mean[last]
         seen = row.now + (1 - part) * row.before
+        if row.gated and seen <= 0:
+            continue  # a gate stays shut, also through the night, until scans come again
         if row.days[h] < _DAYS_MIN or row.days[last] < _DAYS_MIN or mean < settings[3]:
-            # too little to judge by: a gate stays shut through the night until scans come again
-            if seen >= mean and seen > 0:
-                row.gated = 0
+            row.gated = 0  # too little to judge by
             continue
         spread = part * (row.square[h] - row.mean[h] ** 2) + (1 - part) * (row.square[last] - row.mean[last] ** 2)
         if seen >= mean:

@@ -33,7 +33,7 @@ WRONG: Final = np.array([0.4, 0.6, 0.8, 0.97], dtype=np.float32)
 ROW: Final = np.dtype(
     [
         ("log_m", np.float32),
-        ("day", np.int32),
+        ("day", np.int32),  # local day + 1, 0 = never seen
         ("since", np.int64),  # time of the look at which this run of evidence began
         ("null", np.float32, (POINTS,)),
         ("wrong", np.float32, (WRONG.shape[0],)),
@@ -114,9 +114,10 @@ def _observe(
                 row.log_m = max(row.log_m - cell.nats, np.float32(0))
                 cell.nats = 0
         elif event.kind == LOOK and event.first and event.reveal and not event.gated:
-            if row.day != event.day:
+            today = max(np.int64(event.day), np.int64(0)) + 1
+            if row.day != today:
                 keep = CARRY if row.day else np.float32(0)
-                row.day = event.day
+                row.day = today
                 for k in range(POINTS):
                     row.null[k] = keep * row.null[k] + (np.float32(1) - keep) * prior[k]
             if row.log_m <= 0:

@@ -29,7 +29,7 @@ ROW: Final = np.dtype(
     [
         ("log_m", np.float32),
         ("count", np.float32),  # looks in the running hour
-        ("mu", np.float32),  # honest mean of the running hour
+        ("mu", np.float32),  # honest mean of the running hour, 0 = never seen
         ("looks", np.float32),  # decayed looks (winsorised)
         ("expected", np.float32),  # decayed looks that the peers' profile expected in the same hours
         ("clock", np.int32),  # running hour: local day * 24 + hour
@@ -84,8 +84,8 @@ def _observe(
         row = rows[event.account]
         if event.kind == LOOK and event.first and event.reveal:
             clock = np.int32(event.day * 24 + event.hour)
-            if clock > row.clock:
-                if row.clock:
+            if clock > row.clock or row.mu == 0:
+                if row.mu > 0:
                     _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals)
                     if clock // 24 != row.clock // 24:
                         row.looks *= _DECAY_A_DAY
