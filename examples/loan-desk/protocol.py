@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ WARM_DAYS_MIN: Final = 15
 TEST_DAYS_MIN: Final = 20
 ONSET_DAYS: Final = 10
 """A snoop begins on one of the account's first ten active days of the test part."""
+TRIES: Final = 20_000
 DRAWS: Final = ("any", "open")
 """Which cases a snoop picks: any that the system holds by then, or only those in progress at that moment."""
 FLAGS: Final = {"ask_reason": 2, "step_up": 3}
@@ -67,10 +69,12 @@ def load_records(path: Path, previous_arrival: int = 0) -> pa.Table:
 def honest_looks(warm: pa.Table, test: pa.Table, settings: Settings, reference: Path) -> dict[str, Any]:
     """Looks of the test part by staff: how many there are, how many are first ever, and the share explained.
 
-    Reading (i): by work that stood before the look; (ii): also by what follows within `after_minutes`.
+    Reading (i): by work that stood before the look; (ii): also by what follows within `after_minutes`; (iii): by the
+    account's own work on the case alone, before or within `after_minutes`, whatever waits in the queue.
     """
     strict = _explained(warm, test, settings, reference, after_minutes=0)
     late = _explained(warm, test, settings, reference, after_minutes=settings.reasons.after_minutes)
+    alone = _explained(warm, test, _own_work_alone(settings), reference, after_minutes=settings.reasons.after_minutes)
     staff = strict["account"] != ROBOT
     first = strict["first"] & staff
     out: dict[str, Any] = {"after_minutes": settings.reasons.after_minutes}
@@ -79,6 +83,7 @@ def honest_looks(warm: pa.Table, test: pa.Table, settings: Settings, reference: 
             "looks": int(rows.sum()),
             "strict": float(strict["at_look"][rows].mean()),
             "late": float((late["at_look"] | late["later"])[rows].mean()),
+            "own": float((alone["at_look"] | alone["later"])[rows].mean()),
         }
     roles = np.array(late["role"])
     for role in sorted(set(roles[staff].tolist())):
@@ -89,6 +94,16 @@ def honest_looks(warm: pa.Table, test: pa.Table, settings: Settings, reference: 
         name: int((late["reason"][staff] == name).sum()) for name in sorted(set(late["reason"][staff].tolist()))
     }
     return out
+
+
+def _own_work_alone(settings: Settings) -> Settings:
+    roles = {
+        name: role.model_copy(
+            update={"reasons": tuple(r for r in role.reasons if r.template in {"own_scan", "looked"})}
+        )
+        for name, role in settings.reasons.roles.items()
+    }
+    return settings.model_copy(update={"reasons": settings.reasons.model_copy(update={"roles": roles})})
 
 
 def _explained(
@@ -240,20 +255,23 @@ def draw_snoops(desk: Desk, split: str, seed: int, count: int, rate: int, draw: 
             begun, ended = desk.days[account][day]
             times += sorted(rng.integers(begun, max(ended, begun + 3_600_000), size=rate).tolist())
         seen = set(desk.worked[account])
-        cases = [_pick(desk, time, seen, rng, draw) for time in times]
-        snoops.append(Snoop(account, tuple(times), tuple(cases)))
+        picks = ((time, _pick(desk, time, seen, rng, draw)) for time in times)
+        # towards the end of the log hardly any case is still in progress: there a snoop at open cases ends
+        looks = list(takewhile(lambda pick: pick[1] is not None, picks))
+        if looks:
+            snoops.append(Snoop(account, tuple(time for time, _ in looks), tuple(str(case) for _, case in looks)))
     return snoops
 
 
-def _pick(desk: Desk, time: int, seen: set[str], rng: np.random.Generator, draw: str) -> str:
-    """A case that the system holds at `time` and that is not in `seen`; it is added there."""
+def _pick(desk: Desk, time: int, seen: set[str], rng: np.random.Generator, draw: str) -> str | None:
+    """A case that the system holds at `time` and that is not in `seen`, where it is added; None when none turns up."""
     known = bisect_right(desk.born, time)
-    for _ in range(100_000):
+    for _ in range(TRIES):
         case = desk.cases[int(rng.integers(known))]
         if case not in seen and (draw == "any" or desk.ended[case] >= time):
             seen.add(case)
             return case
-    raise ContractError("there is no case left to look at", where="draw_snoops", todo="lower the rate")
+    return None
 
 
 def rows_of(snoops: Sequence[Snoop]) -> list[dict[str, Any]]:

@@ -159,15 +159,16 @@ def show(result: dict[str, Any]) -> str:
         ", ".join(f"{number:,} {name}" for name, number in result["counts"].items())
         + f"; test part from {result['split']}",
         "",
-        (
-            "Honest looks of the test part explained      looks   (i) before the look   (ii) within "
-            f"{explained['after_minutes']:g} minutes after, too"
-        ),
+        "Honest looks of the test part explained      looks  (i) before  (ii) or within the hour after  (iii) own work alone",
     ]
-    names = {"first": "first look of an account at a case", "all": "all looks", "robot": "the robot (resource 112)"}
+    names = {"first": "first look of an account at a case", "all": "all looks"}
     for key, name in names.items():
         row = explained[key]
-        lines.append(f"  {name:<40} {row['looks']:>8,}   {row['strict']:>19.2%}   {row['late']:>11.2%}")
+        lines.append(
+            f"  {name:<40} {row['looks']:>8,}  {row['strict']:>10.2%}  {row['late']:>28.2%}  {row['own']:>20.2%}"
+        )
+    robot = explained["robot"]
+    lines.append(f"  the robot (resource 112): {robot['looks']:,} looks, {robot['strict']:.2%} (i)")
     shares = ", ".join(
         f"{name} {row['strict']:.2%} of {row['first looks']:,}" for name, row in explained["roles"].items()
     )
