@@ -45,10 +45,10 @@ def main() -> None:
     try:
         app()
     except NotFoundError as error:
-        Console(stderr=True).print(f"[red]{error}[/red]", soft_wrap=True)
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except WatchbillError as error:
-        Console(stderr=True).print(f"[red]{error}[/red]", soft_wrap=True)
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -206,3 +206,18 @@ def test_a_clock_that_goes_back_and_one_that_jumps(tmp_path: Path) -> None:
     assert table.column("id").to_pylist() == ["r1", "r2", "r4"]
     arrivals = table.column("arrival").to_pylist()
     assert arrivals == sorted(arrivals)
+
+
+def test_what_a_source_says_of_masking_is_journaled_once(tmp_path: Path) -> None:
+    one = engine(tmp_path)
+    one.declare("desk", "unknown")
+    one.take(batch(look(1)))
+    one.declare("desk", "unknown")
+    one.take(batch(look(2)))
+    one.close()
+    two = engine(tmp_path)
+    two.declare("desk", "unknown")
+    two.take(batch(look(3)))
+    two.close()
+    kinds = [row for table in Ledger(tmp_path).records(["kind"]) for row in table.column("kind").to_pylist()]
+    assert kinds.count("wb.source") == 1

@@ -15,6 +15,7 @@ from watchbill.core.errors import SettingsError
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.config import load_config
 from watchbill.runners.live import LiveRunner
+from watchbill.web.ingest import open_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ class Running:
     """A live runner in a thread."""
 
     def __init__(self, place: Path) -> None:
-        self.runner = LiveRunner(load_config(place / "watchbill.toml"))
+        self.runner = LiveRunner(load_config(place / "watchbill.toml"), door=open_door)
         self.summary: dict[str, Any] = {}
         self.thread = threading.Thread(target=lambda: self.summary.update(self.runner.run()))
         self.thread.start()

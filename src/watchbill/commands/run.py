@@ -13,6 +13,7 @@ from watchbill.commands.replay import stopping
 from watchbill.runners.config import load_config
 from watchbill.runners.live import LiveRunner
 from watchbill.runners.local import Progress
+from watchbill.web.ingest import open_door
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def run_command(
 
     with stopping() as stop:
         telling = Progress(on_batch=on_batch, on_phase=lambda text: console.print(text, highlight=False), stop=stop)
-        summary = LiveRunner(settings, progress=telling).run()
+        summary = LiveRunner(settings, door=open_door, progress=telling).run()
     if as_json:
         print_json(summary)
     else:

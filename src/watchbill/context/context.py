@@ -13,13 +13,20 @@ from watchbill.context.feeds import CLOCK_SIZE, FEED
 from watchbill.context.interning import Interner
 from watchbill.context.networks import Networks, networks_of
 from watchbill.context.reasons import (
+    C_ANY,
+    C_COVER,
+    C_OUT,
+    C_SCAN,
     DESK,
     FACT,
+    HELD,
     N_ITEMS,
     N_POOL,
     N_SIGNED,
     N_TICKETS,
     N_WORK,
+    OUT_FOR_DELIVERY,
+    SIGNED_STATUS,
     WAITING,
     Known,
     Pool,
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
 
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
-_KEYS_A_SCAN: Final = 7
 _KEYS_A_TICKET: Final = 16
 _FIELD_SETS_MAX: Final = 10_000
 _SAME: Final = (
@@ -196,10 +202,10 @@ class Context:
     def _reserve(self, facts: NDArray[np.void]) -> None:
         kinds = np.bincount(facts["kind"], minlength=10)
         looks, scans, tickets = int(kinds[2:6].sum()), int(kinds[6]), int(kinds[7])
-        self.work.reserve(scans * _KEYS_A_SCAN + looks * 2 + self.pool_used)
+        self.work.reserve(self._keys_of(facts, scans) + 2 * looks + self.pool_used)
         self.heads.reserve(looks)
         self.tickets.reserve(tickets * _KEYS_A_TICKET)
-        self.signed.reserve(scans)
+        self.signed.reserve(int(np.count_nonzero(facts["status"] == SIGNED_STATUS)))
         if self.pool_used + looks > self.pool.shape[0]:
             self._compact(looks)
         self.desk = grown(self.desk, len(self.accounts))
@@ -207,6 +213,14 @@ class Context:
         room = looks + int(kinds[1]) + self.pool_used + looks
         if room > self._events.shape[0]:
             self._events = np.zeros(max(64, room * 3 // 2), EVENT)
+
+    def _keys_of(self, facts: NDArray[np.void], scans: int) -> int:
+        """Work keys that a batch can add at most: a tight bound keeps the table, and so the cache misses, small."""
+        used = self.rules.used
+        often = int(used[C_OUT] or used[C_COVER]) + int(used[C_ANY]) + int(used[C_SCAN])
+        given = int(np.count_nonzero(facts["assignee"])) + int(np.count_nonzero(facts["status"] == OUT_FOR_DELIVERY))
+        held = int(np.count_nonzero(facts["status"] == HELD))
+        return scans * often + int(np.count_nonzero(facts["next_outlet"])) + 2 * given + held
 
     def _roll(self, day: int) -> None:
         if day <= self.work.day:

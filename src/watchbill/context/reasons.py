@@ -17,7 +17,7 @@ from watchbill.context.roster import Roster, post_at
 from watchbill.context.rules import ANYONE, CLASSES, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
 from watchbill.context.spans import holds, open_span, span_slot
 from watchbill.context.store import explains, remember, seen_lately
-from watchbill.core.hashing import combine
+from watchbill.core.hashing import work_key
 from watchbill.core.kernel import Row, kernel
 
 if TYPE_CHECKING:
@@ -130,32 +130,30 @@ N_EVENTS, N_WORK, N_ITEMS, N_POOL, N_TICKETS, N_SIGNED = range(6)
 
 @kernel
 def _on_scan(
-    fact: Row, used: NDArray[np.int64], known: Known, index: NDArray[np.int32], posts: NDArray[np.void],
-    counters: NDArray[np.int64],
-) -> None:  # fmt: skip
-    waybill, time, cells = fact.waybill, fact.time, known.cells
+    fact: Row, used: NDArray[np.int64], cells: NDArray[np.void], index: NDArray[np.int32], posts: NDArray[np.void],
+) -> int:  # fmt: skip
+    """Leave the keys of a scan; how many were new. Few arrays come in: each one costs at every call."""
+    waybill, time = fact.waybill, fact.time
     added = 0
     if (used[C_OUT] or used[C_COVER]) and fact.outlet:
-        added += remember(cells, combine(fact.outlet, waybill, T_OUT), time, 1)
+        added += remember(cells, work_key(fact.outlet, waybill, T_OUT), time, 1)
     if (used[C_IN] or used[C_COVER]) and fact.next_outlet:
-        added += remember(cells, combine(fact.next_outlet, waybill, T_IN), time, 1)
+        added += remember(cells, work_key(fact.next_outlet, waybill, T_IN), time, 1)
     if used[C_HELD] and fact.status == HELD and fact.outlet:
-        added += remember(cells, combine(fact.outlet, waybill, T_HELD), time, 1)
+        added += remember(cells, work_key(fact.outlet, waybill, T_HELD), time, 1)
     if used[C_ANY]:
-        added += remember(cells, combine(np.uint64(0), waybill, T_ANY), time, 1)
+        added += remember(cells, work_key(np.uint64(0), waybill, T_ANY), time, 1)
     if used[C_SCAN] and fact.account:
-        added += remember(cells, combine(fact.account, waybill, T_SCAN), time, 1)
+        added += remember(cells, work_key(fact.account, waybill, T_SCAN), time, 1)
     who, who_id = fact.assignee, fact.assignee_id
     if who == 0 and fact.status == OUT_FOR_DELIVERY:
         who, who_id = fact.account, fact.account_id
     if used[C_ASSIGNED] and who:
-        added += remember(cells, combine(who, waybill, T_ASSIGNED), time, 1)
+        added += remember(cells, work_key(who, waybill, T_ASSIGNED), time, 1)
         post, _ = post_at(index, posts, who_id, time)
         if used[C_TEAM] and post >= 0 and posts[post].supervisor:
-            added += remember(cells, combine(posts[post].supervisor, waybill, T_TEAM), time, 1)
-    counters[N_WORK] += added
-    if fact.status == SIGNED_STATUS:
-        counters[N_SIGNED] += open_span(known.signed, waybill, time, time + known.limits[4])
+            added += remember(cells, work_key(posts[post].supervisor, waybill, T_TEAM), time, 1)
+    return added
 
 
 @kernel
@@ -192,11 +190,11 @@ def _on_ticket(fact: Row, type_classes: NDArray[np.int64], known: Known, counter
         if not type_classes[fact.type] >> c & 1:
             continue
         if waybill:
-            added += open_span(known.tickets, combine(waybill, nobody, T_EVERY + c), time, until)
+            added += open_span(known.tickets, work_key(nobody, waybill, T_EVERY + c), time, until)
             tag = T_MINE if who else T_UNASSIGNED
-            added += open_span(known.tickets, combine(waybill, who, tag + c), time, until)
+            added += open_span(known.tickets, work_key(who, waybill, tag + c), time, until)
         else:
-            added += open_span(known.tickets, combine(fact.ticket, who, T_NAMED + c), time, until)
+            added += open_span(known.tickets, work_key(who, fact.ticket, T_NAMED + c), time, until)
     counters[N_TICKETS] += added
 
 
@@ -209,15 +207,15 @@ def _ticket_holds(
         if not rule[CLASSES] >> c & 1:
             continue
         if item:
-            if holds(known.tickets, combine(item, who, T_MINE + c), time, early, window):
+            if holds(known.tickets, work_key(who, item, T_MINE + c), time, early, window):
                 return True
             tag = T_EVERY if rule[ANYONE] else T_UNASSIGNED
-            if holds(known.tickets, combine(item, nobody, tag + c), time, early, window):
+            if holds(known.tickets, work_key(nobody, item, tag + c), time, early, window):
                 return True
         if ticket:
-            if holds(known.tickets, combine(ticket, who, T_NAMED + c), time, early, window):
+            if holds(known.tickets, work_key(who, ticket, T_NAMED + c), time, early, window):
                 return True
-            if holds(known.tickets, combine(ticket, nobody, T_NAMED + c), time, early, window):
+            if holds(known.tickets, work_key(nobody, ticket, T_NAMED + c), time, early, window):
                 return True
     return False
 
@@ -235,9 +233,9 @@ def _covered(known: Known, account: int, item: np.uint64, time: int, window: int
     for k in range(COVERS):
         outlet = desk.cover_outlet[k]
         if outlet and desk.cover_since[k] - known.limits[0] <= time < desk.cover_until[k]:
-            if _work_holds(known, combine(outlet, item, T_OUT), time, window, latest):
+            if _work_holds(known, work_key(outlet, item, T_OUT), time, window, latest):
                 return True
-            if _work_holds(known, combine(outlet, item, T_IN), time, window, latest):
+            if _work_holds(known, work_key(outlet, item, T_IN), time, window, latest):
                 return True
     return False
 
@@ -275,11 +273,11 @@ def _rule_holds(
     if code == C_COVER:
         return account >= 0 and _covered(known, account, item, time, window, latest)
     if code == C_ANY:
-        return _work_holds(known, combine(np.uint64(0), item, T_ANY), time, window, latest)
+        return _work_holds(known, work_key(np.uint64(0), item, T_ANY), time, window, latest)
     if code == C_LOOK:
-        return _work_holds(known, combine(who, item, T_LOOK), time, window, latest)
+        return _work_holds(known, work_key(who, item, T_LOOK), time, window, latest)
     owner, tag = _path(code, who, outlet)
-    return owner != 0 and _work_holds(known, combine(owner, item, tag), time, window, latest)
+    return owner != 0 and _work_holds(known, work_key(owner, item, tag), time, window, latest)
 
 
 @kernel
@@ -359,7 +357,7 @@ def _settle(
             continue
         look.alive = 0
         known.desk[look.account].waiting -= 1
-        counters[N_WORK] += remember(known.cells, combine(who, fact.waybill, T_LOOK), look.time, 1)
+        counters[N_WORK] += remember(known.cells, work_key(who, fact.waybill, T_LOOK), look.time, 1)
         event = events[counters[N_EVENTS]]
         counters[N_EVENTS] += 1
         event.kind, event.seq, event.account, event.row, event.time = RETRACT, look.seq, look.account, row, look.time
@@ -418,7 +416,7 @@ def _on_look(
     if item == 0:
         event.first = event.reveal
     elif event.success:
-        key = combine(who, item, T_LOOK)
+        key = work_key(who, item, T_LOOK)
         event.first = 0 if seen_lately(known.cells, key) else 1
         if event.reason > 0 or event.reveal:  # a masked look without a reason does not make the unmasked one a repeat
             counters[N_WORK] += remember(known.cells, key, time, 1 if event.reason > 0 else 0)
@@ -447,7 +445,7 @@ def advance(
     Returns:
         How many events were written.
     """
-    index, posts = roster.first, roster.posts
+    index, posts, used, cells, heads = roster.first, roster.posts, rules.used, known.cells, pool.heads
     unknown_role = known.rules.shape[0] - 1
     counters[N_EVENTS] = 0
     start = 0
@@ -457,7 +455,9 @@ def advance(
             feed_tick(feed, clock, fact.arrival, feed_settings)
         kind = fact.kind
         if kind == SCAN:
-            _on_scan(fact, rules.used, known, index, posts, counters)
+            counters[N_WORK] += _on_scan(fact, used, cells, index, posts)
+            if fact.status == SIGNED_STATUS:
+                counters[N_SIGNED] += open_span(known.signed, fact.waybill, fact.time, fact.time + known.limits[4])
             if fact.outlet_id >= 0:
                 feed[fact.outlet_id].now += 1
         elif kind == TICKET:
@@ -470,7 +470,7 @@ def advance(
                 first_subject = subjects[start] if fact.subject_end > start else np.uint64(0)
                 _on_look(fact, event, first_subject, known, pool, counters)
                 event.canary = 1 if _is_canary(fact, subjects, start, canaries) else 0
-        if (kind == SCAN or kind == TICKET) and fact.waybill:
+        if (kind == SCAN or kind == TICKET) and fact.waybill and heads[span_slot(heads, fact.waybill)].key:
             _settle(fact, i, known, index, posts, pool, hashes, events, counters)
         start = int(np.int64(fact.subject_end))
     return int(counters[N_EVENTS])

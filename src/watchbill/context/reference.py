@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -32,6 +32,8 @@ TABLES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 TIMES: Final = frozenset({"from", "until", "placed"})
 NUMBERS: Final = frozenset({"lat", "lon"})
+_DEGREES: Final = {"lat": 90.0, "lon": 180.0}
+_FAR_MS: Final = 1 << 50
 _SUFFIXES: Final = (".csv", ".parquet")
 
 
@@ -67,6 +69,9 @@ def read_table(name: str, path: Path, time_zone: str, rows_max: int) -> pa.Table
             todo="raise limits.reference_rows_max",
         )
     required, optional = TABLES[name]
+    twice = [column for column in set(raw.column_names) if raw.column_names.count(column) > 1]
+    if twice:
+        raise SettingsError(f"column {min(twice)} stands there twice", where=path.name, todo="keep one of them")
     missing = [column for column in required if column not in raw.column_names]
     if missing:
         raise SettingsError(f"column {missing[0]} is missing", where=path.name, todo=f"needed: {', '.join(required)}")
@@ -76,6 +81,9 @@ def read_table(name: str, path: Path, time_zone: str, rows_max: int) -> pa.Table
             columns[column] = _typed(raw.column(column), column, path.name, ZoneInfo(time_zone))
         else:
             columns[column] = pa.nulls(raw.num_rows, _type_of(column))
+        if column in required and columns[column].null_count:
+            row = columns[column].is_null().to_pylist().index(True) + 1
+            raise SettingsError(f"column {column} is empty", where=f"{path.name} row {row}", todo="fill it, or drop the row")
     return pa.table(columns)
 
 
@@ -99,12 +107,31 @@ def _read_raw(path: Path) -> pa.Table:
             quoted_strings_can_be_null=True,
         )  # fmt: skip
         return pacsv.read_csv(path, convert_options=options)
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise SettingsError("cannot be read as a table", where=path.name, todo=_first_line(error)) from error
+    except OSError as error:
+        raise SettingsError("cannot be read", where=path.name, todo=error.strerror or "check the file") from error
+    except (UnicodeDecodeError, pa.ArrowException):
+        # their text quotes the row, and with it a person: say only where
+        row = "" if path.suffix == ".parquet" else _bad_row(path)
+        raise SettingsError(
+            "cannot be read as a table", where=path.name + row, todo="give UTF-8 text with as many cells in each row as in the first"
+        ) from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:200]
+def _bad_row(path: Path) -> str:
+    """" row N" of the first row that has not as many cells as the header, "" when that is not what is wrong."""
+    numbers: list[int] = []
+
+    def note(row: Any) -> str:  # noqa: ANN401 - pyarrow.csv.InvalidRow, which has no type
+        numbers.append(row.number or 0)
+        return "skip"
+
+    try:
+        pacsv.read_csv(
+            path, read_options=pacsv.ReadOptions(use_threads=False), parse_options=pacsv.ParseOptions(invalid_row_handler=note)
+        )
+    except (OSError, pa.ArrowException):
+        return ""
+    return f" row {numbers[0] - 1}" if numbers else ""
 
 
 def _type_of(column: str) -> pa.DataType:
@@ -121,9 +148,25 @@ def _typed(column: pa.ChunkedArray, name: str, where: str, zone: ZoneInfo) -> pa
     if name in TIMES:
         return _times(array, name, where, zone)
     try:
-        return array.cast(wanted)
-    except pa.ArrowException as error:
-        raise SettingsError(f"column {name} does not parse", where=where, todo=_first_line(error)) from error
+        cast = array.cast(wanted)
+    except pa.ArrowException:
+        row = next((row for row, value in enumerate(array.to_pylist(), start=1) if not _casts(value, wanted)), 0)
+        raise SettingsError(
+            f"column {name} does not parse", where=f"{where} row {row}", todo=f"give {'a number' if name in NUMBERS else 'text'}"
+        ) from None
+    if name in NUMBERS:
+        wild = [row for row, value in enumerate(cast.to_pylist(), start=1) if value is not None and abs(value) > _DEGREES[name]]
+        if wild:
+            raise SettingsError(f"column {name} is no degree", where=f"{where} row {wild[0]}", todo="give degrees, east and north positive")
+    return cast
+
+
+def _casts(value: object, wanted: pa.DataType) -> bool:
+    try:
+        pa.array([value]).cast(wanted)
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def _times(array: pa.Array, name: str, where: str, zone: ZoneInfo) -> pa.Array:
@@ -146,18 +189,20 @@ def parse_time(value: object, zone: ZoneInfo) -> int:
     """Epoch ms of an RFC 3339 text, a bare date (its first instant in `zone`) or an integer of epoch ms.
 
     Raises:
-        ValueError: none of these.
+        ValueError: none of these, or over 30,000 years away.
     """
     if isinstance(value, bool):
         raise ValueError("a truth value is not a time")
     if isinstance(value, int):
+        if abs(value) > _FAR_MS:
+            raise ValueError("too far away")
         return value
     if isinstance(value, datetime):
         moment = value
     else:
         text = str(value).strip()
-        if text.lstrip("-").isdigit():
-            return int(text)
+        if text.lstrip("-").isdecimal():
+            return parse_time(int(text), zone)
         moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from watchbill.context.reasons import T_ASSIGNED, T_IN, T_OUT
 from watchbill.context.spans import SpanTable, open_span, span_slot
-from watchbill.core.hashing import combine, hash_column
+from watchbill.core.hashing import hash_column, work_key
 from watchbill.core.kernel import kernel
 from watchbill.core.tables import Table64
 
@@ -25,7 +25,7 @@ _FOREVER: Final = np.iinfo(np.int64).max // 4
 @kernel
 def _pair_keys(owners: NDArray[np.uint64], items: NDArray[np.uint64], tag: int, out: NDArray[np.uint64]) -> None:
     for i in range(out.shape[0]):
-        out[i] = combine(owners[i], items[i], tag) if owners[i] and items[i] else np.uint64(0)
+        out[i] = work_key(owners[i], items[i], tag) if owners[i] and items[i] else np.uint64(0)
 
 
 @kernel

@@ -6,11 +6,12 @@ processes and two machines agree. 0 is kept for "absent"; no present value hashe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from watchbill.core.intrinsics import load64, pointer
 from watchbill.core.kernel import kernel
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _M = np.uint64(0xC6A4A7935BD1E995)
 _SEED = np.uint64(0x57617463_6842696C)
+_TOP6 = np.uint64(0xFC00000000000000)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -40,14 +42,26 @@ def combine(a: np.uint64, b: np.uint64, tag: int) -> np.uint64:
 
 
 @kernel
-def _hash_range(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
-    length = np.uint64(end - start)
-    h = _SEED ^ (length * _M)
+def work_key(owner: np.uint64, item: np.uint64, tag: int) -> np.uint64:
+    """The key of an owner's work on an item: 58 mixed bits under the item's top 6, so that a table of such keys can be
+    split into the item's logical buckets (`bucket_of_item`); never 0."""
+    key = (combine(owner, item, tag) >> np.uint64(6)) | (np.uint64(item) & _TOP6)
+    return key if key != np.uint64(0) else np.uint64(1)
+
+
+@kernel
+def bucket_of_item(key: np.uint64) -> int:
+    """The logical bucket (0-63) of an item's hash, or of a `work_key` made with it."""
+    return int(np.int64(key >> np.uint64(58)))
+
+
+@kernel
+def _hash_range(data: Any, start: int, end: int) -> np.uint64:
+    """Hash the bytes [start, end) behind the pointer `data`."""
+    h = _SEED ^ (np.uint64(end - start) * _M)
     at = start
     while at + 8 <= end:
-        k = np.uint64(0)
-        for j in range(8):
-            k |= np.uint64(data[at + j]) << np.uint64(8 * j)
+        k = load64(data, at)
         k *= _M
         k ^= k >> np.uint64(47)
         k *= _M
@@ -56,8 +70,12 @@ def _hash_range(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
         at += 8
     if at < end:
         tail = np.uint64(0)
-        for j in range(end - at):
-            tail |= np.uint64(data[at + j]) << np.uint64(8 * j)
+        if end >= 8:
+            # the last eight bytes, less those that were taken already (or belong to the text before)
+            tail = load64(data, end - 8) >> np.uint64(64 - 8 * (end - at))
+        else:
+            for j in range(end - at):
+                tail |= np.uint64(data[at + j]) << np.uint64(8 * j)
         h ^= tail
         h *= _M
     h ^= h >> np.uint64(47)
@@ -68,8 +86,9 @@ def _hash_range(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
 
 @kernel
 def _hash_offsets(data: NDArray[np.uint8], offsets: NDArray[np.int32], out: NDArray[np.uint64]) -> None:
+    where = pointer(data)
     for i in range(out.shape[0]):
-        out[i] = _hash_range(data, offsets[i], offsets[i + 1])
+        out[i] = _hash_range(where, np.int64(offsets[i]), np.int64(offsets[i + 1]))
 
 
 _EMPTY = np.zeros(0, dtype=np.uint8)
@@ -103,4 +122,6 @@ def hash_column(column: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
 def hash_text(text: str) -> int:
     """Hash one text; equal to `hash_column` of a column that holds it."""
     data = np.frombuffer(text.encode(), dtype=np.uint8) if text else _EMPTY
-    return int(_hash_range(data, 0, data.shape[0]))
+    out = np.zeros(1, dtype=np.uint64)
+    _hash_offsets(data, np.array([0, data.shape[0]], dtype=np.int32), out)
+    return int(out[0])

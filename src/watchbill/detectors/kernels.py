@@ -32,7 +32,7 @@ def daily_stake(log_m: float) -> float:
     Capital under 1 is topped up to 1 first (e-CUSUM); fading only lowers it, so the bound holds, and an owner whose
     number was abused once is not held for months.
     """
-    return min(max(log_m, 0.0), float(NATS_MAX)) * FADE + np.log(1.0 - STAKE)
+    return float(min(max(log_m, 0.0), float(NATS_MAX)) * FADE + np.log(1.0 - STAKE))
 
 
 @kernel

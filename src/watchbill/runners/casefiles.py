@@ -111,7 +111,7 @@ def _exposed(looks: pa.Table, explained: dict[int, bool]) -> tuple[int, int, int
             honest += 1
             continue
         records += 1
-        pairs = [(one["subject"], one["fields"]) for one in narrowed] if narrowed else [(s, fields) for s in subjects or []]
+        pairs = [(one["subject"], one["fields"] or fields) for one in narrowed] if narrowed else [(s, fields) for s in subjects or []]
         for subject, names_shown in pairs:
             shown.setdefault(subject, set()).update(names_shown or [])
     bare = ({re.sub(r"^.*\.", "", name) for name in fields} for fields in shown.values())

@@ -30,7 +30,8 @@ def save_checkpoint(home: Path, height: int, state: dict[str, Any]) -> Path:
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
     parts = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
     with (fresh / "arrays.npz").open("wb") as handle:
-        np.savez(handle, **{name.replace("/", "|"): array for name, array in arrays.items()})
+        named: dict[str, Any] = {name.replace("/", "|"): array for name, array in arrays.items()}
+        np.savez(handle, **named)
         _sync(handle.fileno(), handle)
     with (fresh / "parts.json").open("w", encoding="utf-8") as text:
         json.dump({"version": VERSION, "height": height, "parts": parts}, text, ensure_ascii=False)
@@ -77,4 +78,5 @@ def _read(place: Path) -> dict[str, Any] | None:
             state: dict[str, Any] = {name.replace("|", "/"): arrays[name] for name in arrays.files}
     except (OSError, ValueError, KeyError):
         return None
-    return state | saved["parts"]
+    parts: dict[str, Any] = saved["parts"]
+    return state | parts

@@ -73,6 +73,7 @@ class Engine:
         self.outputs = OutputFiles(home)
         self.positions: dict[str, dict[str, Any]] = {}
         self.last_arrival: dict[str, int] = {}
+        self.masking: dict[str, str] = {}
         self.counts = Counts()
         self.arrival = 0
         self.done = 0
@@ -107,7 +108,7 @@ class Engine:
         own = {key.removeprefix("seen/"): value for key, value in state.items() if key.startswith("seen/")}
         self.seen = Seen.restore(own, sealed_lookup(self.home))
         self.positions = state["positions"]
-        self.last_arrival = state["last_arrival"]
+        self.last_arrival, self.masking = state["last_arrival"], state["masking"]
         self.counts = Counts(**state["counts"])
         self.arrival, self.done = int(state["arrival"]), height
 
@@ -133,6 +134,12 @@ class Engine:
         changes = self.references.changes(folder)
         self._control += [("wb.reload", change) for change in changes]
         return [change["table"] for change in changes]
+
+    def declare(self, source: str, masking: str) -> None:
+        """Journal, once and at each change, whether a source's logs can tell masked looks ("known" or "unknown")."""
+        if self.masking.get(source, "known") != masking:
+            self.masking[source] = masking
+            self._control.append(("wb.source", {"source": source, "masking": masking}))
 
     def control(self, kind: str, payload: dict[str, Any]) -> None:
         """Journal a control record (`wb.*`) before the next records."""
@@ -241,8 +248,11 @@ class Engine:
         self.on_step(columns, output)
 
     def _obey(self, kind: str, extra: str) -> None:
-        if kind == "wb.reload":
-            change = json.loads(extra)
+        told = json.loads(extra)
+        if kind == "wb.source":
+            self.masking[told["source"]] = told["masking"]
+        elif kind == "wb.reload":
+            change = told
             self.pipeline.apply(change["table"], self.references.take(change["table"], change["digest"]))
 
     def _count(self, records: pa.Table, decisions: np.ndarray[Any, Any], interventions: int) -> None:
@@ -267,7 +277,7 @@ class Engine:
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
             "interventions_bytes": self.outputs.mark(self.done), "references": dict(self.references.in_force),
-            "positions": self.positions, "last_arrival": self.last_arrival, "arrival": self.arrival,
+            "positions": self.positions, "last_arrival": self.last_arrival, "masking": self.masking, "arrival": self.arrival,
             "counts": vars(self.counts),
         }  # fmt: skip
         save_checkpoint(self.home, self.done, state)

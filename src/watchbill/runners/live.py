@@ -8,27 +8,38 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
-from watchbill.runners.local import SEAL_SECONDS_MAX, SEGMENT_ROWS, Progress, publish
+from watchbill.runners.local import SEAL_SECONDS_MAX, SEGMENT_ROWS, Progress, masking_of, publish
 from watchbill.runners.outputs import write_json
 from watchbill.runners.status import status_of
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
-from watchbill.web.ingest import ServerSettings, ingest_app, server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import uvicorn
+    from collections.abc import Callable, Mapping, Sequence
 
     from watchbill.records.batch import Batch
     from watchbill.runners.config import RunConfig
     from watchbill.sources.base import Source
+
+
+class Door(Protocol):
+    """The HTTP server of the web room, as the runner holds it: `run` blocks, `should_exit` ends it."""
+
+    started: bool
+    should_exit: bool
+
+    def run(self) -> None:
+        """Serve until told to end."""
+
+    def address(self) -> tuple[str, int]:
+        """Host and port, once started."""
+
 
 _WAIT_SECONDS: Final = 0.2
 _GROUP_MAX: Final = 64
@@ -52,8 +63,12 @@ class _Waiting:
 class LiveRunner:
     """A running Watchbill. `run` blocks until `stop()`; `address` is where HTTP ingest listens, once it does."""
 
-    def __init__(self, config: RunConfig, clock: Clock | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, *, door: Callable[[Sequence[QueueSource], Mapping[str, Any]], Door] | None = None,
+        clock: Clock | None = None, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
         self.config = config
+        self._door = door
         self.clock = clock or SystemClock()
         self.progress = progress or Progress()
         self.sources = [open_source(name, dict(table)) for name, table in config.sources.items()]
@@ -109,6 +124,7 @@ class LiveRunner:
     def _start(self, engine: Engine) -> list[threading.Thread]:
         threads = []
         for source in self.sources:
+            engine.declare(source.name, masking_of(source))
             position = engine.positions.get(source.name)
             thread = threading.Thread(target=self._pull, args=(source, position), name=f"source-{source.name}", daemon=True)
             self._living += 1
@@ -202,27 +218,23 @@ class LiveRunner:
 
     # -- http --------------------------------------------------------------------------------------------------
 
-    def _listen(self) -> uvicorn.Server | None:
+    def _listen(self) -> Door | None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
         if not doors:
             return None
-        try:
-            settings = ServerSettings.model_validate(dict(self.config.http))
-        except ValueError as error:
-            raise SettingsError(str(error), where="[http]", todo="see docs/connect-your-logs.md") from error
-        web = server(ingest_app(doors, settings), settings)
-        web.install_signal_handlers = lambda: None  # type: ignore[method-assign]  # the command owns the signals
+        if self._door is None:
+            raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
+        web = self._door(doors, self.config.http)
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)
         if web.started:
-            host, port = web.servers[0].sockets[0].getsockname()[:2]
-            self.address = (host, port)
-            self.progress.on_phase(f"listening on {host}:{port}")
+            self.address = web.address()
+            self.progress.on_phase(f"listening on {self.address[0]}:{self.address[1]}")
         return web
 
 
-def _serve(web: uvicorn.Server, ended: Callable[[], None]) -> None:
+def _serve(web: Door, ended: Callable[[], None]) -> None:
     try:
         web.run()
     finally:

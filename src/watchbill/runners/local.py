@@ -80,6 +80,7 @@ def replay(
         progress.on_phase("reading")
         last = clock.monotonic()
         for source in sources:
+            engine.declare(source.name, masking_of(source))
             for batch in source.read(engine.positions.get(source.name), stop=progress.stop):
                 engine.take(batch)
                 progress.on_batch(engine, engine.positions)
@@ -97,6 +98,11 @@ def replay(
         report = sealer.finish(SEAL_SECONDS_MAX)
     summary = publish(engine, out, clock.monotonic() - began, report)
     return Ran(summary, finished, repaired)
+
+
+def masking_of(source: Source) -> str:
+    """What a source's settings say of masking ("known" where they say nothing)."""
+    return str(getattr(getattr(source, "settings", None), "masking", "known"))
 
 
 def publish(engine: Engine, out: Path, seconds: float, report: SealReport) -> dict[str, Any]:

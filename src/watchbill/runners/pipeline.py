@@ -8,7 +8,6 @@ the output is fixed: no clock, no randomness, no input but the journal.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -34,14 +33,7 @@ if TYPE_CHECKING:
     from watchbill.core.settings import Settings
     from watchbill.records.columns import Columns
 
-BUCKETS: Final = 64
-"""Logical buckets of every keyed stage: the unit in which a distributed engine carries state."""
 _MINUTE_MS: Final = 60_000
-
-
-def bucket_of(account: str) -> int:
-    """The logical bucket of an account: the same in every runner."""
-    return zlib.crc32(account.encode()) % BUCKETS
 
 
 @dataclass(slots=True)

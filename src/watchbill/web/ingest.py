@@ -268,6 +268,31 @@ def server(app: Starlette, settings: ServerSettings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+class Door(uvicorn.Server):
+    """A server that leaves signals to the command it runs in, and knows where it listens."""
+
+    def install_signal_handlers(self) -> None:
+        """None: the command owns the signals."""
+
+    def address(self) -> tuple[str, int]:
+        """Host and port, once started."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+
+def open_door(sources: Sequence[QueueSource], table: Mapping[str, object]) -> Door:
+    """The server for the http sources of a settings file; `table` is its [http].
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    try:
+        settings = ServerSettings.model_validate(dict(table))
+    except ValueError as error:
+        raise SettingsError(str(error), where="[http]", todo="See docs/connect-your-logs.md") from None
+    return Door(server(ingest_app(sources, settings), settings).config)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
