@@ -132,10 +132,10 @@ def test_ten_million_duplicates_are_fast_and_flat() -> None:
     seen, kept = Seen(), 0
     arrival = np.full(batch.num_rows, T)
     seen.filter("s", batch, arrival)
-    size = seen._keys.shape[0]
+    size = seen._cells.shape[0]
     start = time.thread_time()
     for _ in range(100):
         kept += int(seen.filter("s", batch, arrival).keep.sum())
     assert kept == 0
-    assert seen._keys.shape[0] == size <= 1 << 18
+    assert seen._cells.shape[0] == size <= 1 << 18
     assert time.thread_time() - start < 30

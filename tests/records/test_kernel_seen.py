@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchbill.records.kernel_seen import CONFLICT, NEW, SAME, enter, fold, fold_lists, look_up, move
+from watchbill.records.kernel_seen import CELL, CONFLICT, NEW, SAME, enter, fold, fold_lists, look_up, move
 
 TAG = np.uint64(3)
 
@@ -29,16 +29,15 @@ def test_lists_are_folded_in_order() -> None:
 
 
 def test_the_first_of_repeats_stands() -> None:
-    keys, held, days = np.zeros(16, np.uint64), np.zeros(16, np.uint32), np.zeros(16, np.uint8)
+    cells = np.zeros(16, CELL)
     wanted, content = u64(9, 9, 0, 9, 4), np.array([1, 1, 1, 2, 1], np.uint32)
     verdict = np.zeros(5, np.int8)
-    assert enter(wanted, content, 300, keys, held, days, verdict) == 2
+    assert enter(wanted, content, 300, cells, verdict) == 2
     assert verdict.tolist() == [NEW, SAME, NEW, CONFLICT, NEW]
     again = np.zeros(5, np.int8)
-    look_up(wanted, content, keys, held, again)
+    look_up(wanted, content, cells, again)
     assert again.tolist() == [SAME, SAME, NEW, CONFLICT, SAME]
-    assert set(days[keys != 0].tolist()) == {300 % 256}
+    assert set(cells["day"][cells["key"] != 0].tolist()) == {300 % 256}
     for today, kept in ((307, 2), (308, 0)):
-        new = np.zeros(16, np.uint64), np.zeros(16, np.uint32), np.zeros(16, np.uint8)
         old = np.zeros(2, np.uint64)
-        assert move(keys, held, days, today, 7, *new, old) == (kept, 2 - kept)
+        assert move(cells, today, 7, np.zeros(16, CELL), old) == (kept, 2 - kept)

@@ -56,7 +56,7 @@ def bucket_of_item(key: np.uint64) -> int:
 
 
 @kernel
-def _hash_range(data: Any, start: int, end: int) -> np.uint64:
+def _hash_range(data: Any, start: int, end: int) -> np.uint64:  # noqa: ANN401 - a bare pointer
     """Hash the bytes [start, end) behind the pointer `data`."""
     h = _SEED ^ (np.uint64(end - start) * _M)
     at = start
@@ -88,7 +88,7 @@ def _hash_range(data: Any, start: int, end: int) -> np.uint64:
 def _hash_offsets(data: NDArray[np.uint8], offsets: NDArray[np.int32], out: NDArray[np.uint64]) -> None:
     where = pointer(data)
     for i in range(out.shape[0]):
-        out[i] = _hash_range(where, np.int64(offsets[i]), np.int64(offsets[i + 1]))
+        out[i] = _hash_range(where, int(offsets[i]), int(offsets[i + 1]))
 
 
 _EMPTY = np.zeros(0, dtype=np.uint8)

@@ -18,6 +18,7 @@ from watchbill.core.hashing import hash_column, hash_text
 from watchbill.core.tables import BLOOM_BITS_A_KEY, MAX_LOAD, bloom_add, power_of_two
 from watchbill.records.kernel_seen import (
     ASK,
+    CELL,
     CONFLICT,
     NEW,
     SAME,
@@ -122,9 +123,8 @@ class Seen:
         self._day = 0
         self._count = 0
         self._filters: list[_Filter] = []
-        self._keys = np.zeros(16, dtype=np.uint64)
-        self._held = np.zeros(16, dtype=np.uint32)
-        self._days = np.zeros(16, dtype=np.uint8)
+        self._oldest = 0
+        self._cells = np.zeros(16, dtype=CELL)
 
     def filter(
         self,
@@ -155,13 +155,13 @@ class Seen:
                 part = slice(start, end)
                 if int(days[start]) > self._day:
                     self._age(int(days[start]))
-                look_up(keys[part], content[part], self._keys, self._held, verdict[part])
-                for old in self._filters:
-                    ask_bloom(keys[part], old.words, verdict[part])
-                self._ask(source, table, start, keys, content, verdict[:end])
-                self._reserve(int(np.count_nonzero(verdict[part] == NEW)))
-                arrays = (self._keys, self._held, self._days)
-                self._count += int(enter(keys[part], content[part], self._day, *arrays, verdict[part]))
+                if self._filters:
+                    look_up(keys[part], content[part], self._cells, verdict[part])
+                    for old in self._filters:
+                        ask_bloom(keys[part], old.words, verdict[part])
+                    self._ask(source, table, start, keys, content, verdict[:end])
+                self._reserve(end - start)
+                self._count += int(enter(keys[part], content[part], self._day, self._cells, verdict[part]))
         return Verdicts(verdict == NEW, verdict == SAME, verdict == CONFLICT)
 
     def _ask(
@@ -188,26 +188,28 @@ class Seen:
                 verdict[row] = SAME if answer == int(content[row]) else CONFLICT
 
     def _reserve(self, more: int) -> None:
-        if self._count + more > MAX_LOAD * self._keys.shape[0]:
+        if self._count + more > MAX_LOAD * self._cells.shape[0]:
             self._move(self._count + more)
 
     def _move(self, expected: int) -> NDArray[np.uint64]:
         """Build the table anew for `expected` keys without what has aged; gives the aged keys."""
-        capacity = power_of_two(int(expected / MAX_LOAD) + 1)
-        keys = np.zeros(capacity, dtype=np.uint64)
-        held, days = np.zeros(capacity, dtype=np.uint32), np.zeros(capacity, dtype=np.uint8)
+        fresh = np.zeros(power_of_two(int(expected / MAX_LOAD) + 1), dtype=CELL)
         old = np.empty(self._count, dtype=np.uint64)
-        kept, aged = move(self._keys, self._held, self._days, self._day, DAYS_KEPT, keys, held, days, old)
-        self._keys, self._held, self._days, self._count = keys, held, days, int(kept)
+        kept, aged = move(self._cells, self._day, DAYS_KEPT, fresh, old)
+        self._cells, self._count = fresh, int(kept)
         return old[: int(aged)]
 
     def _age(self, day: int) -> None:
         """Begin a day: what is too old goes from the table into the filters."""
+        self._oldest = self._oldest if self._count else day
         far = self._day and day - self._day > DAYS_KEPT + 1
         if far:  # days are kept modulo 256: after a long gap everything has aged
-            rest = np.sort(self._keys[self._keys != 0])
-            self._keys, self._held, self._days = (np.zeros(16, dtype=a.dtype) for a in self._arrays())
-            self._count = 0
+            rest = np.sort(self._cells["key"][self._cells["key"] != 0])
+            self._cells, self._count = np.zeros(16, dtype=CELL), 0
+        elif day - self._oldest <= DAYS_KEPT:
+            self._day = day
+            return
+        self._oldest = day if far else max(self._oldest, day - DAYS_KEPT)
         self._day = day
         rest = rest if far else np.sort(self._move(self._count))
         while rest.shape[0]:
@@ -218,19 +220,16 @@ class Seen:
         while len(self._filters) > 1 and sum(f.count for f in self._filters) > self._old_max:
             del self._filters[0]
 
-    def _arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint8]]:
-        return self._keys, self._held, self._days
-
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """All of it as arrays; equal states give equal snapshots."""
-        slots = np.flatnonzero(self._keys)
-        slots = slots[np.argsort(self._keys[slots], kind="stable")]
+        cells = self._cells[self._cells["key"] != 0]
+        cells = cells[np.argsort(cells["key"])]  # keys are distinct: any sort gives one order
         saved: dict[str, NDArray[np.generic]] = {
             "version": np.array([1], dtype=np.int64),
             "day": np.array([self._day], dtype=np.int64),
-            "keys": self._keys[slots],
-            "held": self._held[slots],
-            "days": self._days[slots],
+            "keys": cells["key"].copy(),
+            "held": cells["held"].copy(),
+            "days": cells["day"].copy(),
             "filters": np.array([[f.capacity, f.count] for f in self._filters], dtype=np.int64).reshape(-1, 2),
         }
         return saved | {f"filter{i}": f.words.copy() for i, f in enumerate(self._filters)}
@@ -242,10 +241,11 @@ class Seen:
         """The inverse of `snapshot`."""
         seen = cls(lookup, old_keys_max=old_keys_max)
         seen._day = int(saved["day"][0])
-        seen._keys = np.concatenate([saved["keys"].astype(np.uint64), np.zeros(1, dtype=np.uint64)])
-        seen._held = np.concatenate([saved["held"].astype(np.uint32), np.zeros(1, dtype=np.uint32)])
-        seen._days = np.concatenate([saved["days"].astype(np.uint8), np.zeros(1, dtype=np.uint8)])
         seen._count = int(saved["keys"].shape[0])
+        seen._cells = np.zeros(seen._count, dtype=CELL)
+        for name, column in (("key", "keys"), ("held", "held"), ("day", "days")):
+            seen._cells[name] = saved[column]
+        seen._oldest = seen._day - DAYS_KEPT
         seen._move(seen._count)
         for i, (capacity, count) in enumerate(saved["filters"].tolist()):
             seen._filters.append(_Filter(capacity, saved[f"filter{i}"].astype(np.uint32), count))

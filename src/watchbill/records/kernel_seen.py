@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from watchbill.core.hashing import mix64
 from watchbill.core.kernel import kernel
-from watchbill.core.tables import bloom_has, claim, find
+from watchbill.core.tables import bloom_has
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +17,8 @@ NEW, SAME, CONFLICT, ASK = 0, 1, 2, 3
 """Verdicts: not seen, seen with this content, seen with other content, perhaps seen long ago (ask the sealed index)."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _DAYS = 256
+CELL: Final = np.dtype([("key", np.uint64), ("held", np.uint32), ("day", np.uint8)], align=True)
+"""One (source, id): its key (0 = empty), the hash of its content, the day it came, modulo 256; one cache line's quarter."""
 
 
 @kernel
@@ -55,16 +57,25 @@ def keys_of(ids: NDArray[np.uint64], source: np.uint64, skip: NDArray[np.bool_],
 
 
 @kernel
+def _place(cells: NDArray[np.void], key: np.uint64) -> int:
+    """The cell of `key`, or the empty cell where it would stand."""
+    mask = np.uint64(cells.shape[0] - 1)
+    slot = (key * _GOLDEN) >> np.uint64(20) & mask
+    while cells[slot].key != key and cells[slot].key != np.uint64(0):
+        slot = (slot + np.uint64(1)) & mask
+    return int(np.int64(slot))
+
+
+@kernel
 def look_up(
-    wanted: NDArray[np.uint64], content: NDArray[np.uint32], keys: NDArray[np.uint64], held: NDArray[np.uint32],
-    verdict: NDArray[np.int8],
-) -> None:  # fmt: skip
+    wanted: NDArray[np.uint64], content: NDArray[np.uint32], cells: NDArray[np.void], verdict: NDArray[np.int8]
+) -> None:
     """Judge every key (0 = passed over) by the table."""
     for i in range(wanted.shape[0]):
         if wanted[i] != np.uint64(0):
-            slot = find(keys, wanted[i])
-            if slot >= 0:
-                verdict[i] = SAME if held[slot] == content[i] else CONFLICT
+            cell = cells[_place(cells, wanted[i])]
+            if cell.key != np.uint64(0):
+                verdict[i] = SAME if cell.held == content[i] else CONFLICT
 
 
 @kernel
@@ -77,42 +88,37 @@ def ask_bloom(wanted: NDArray[np.uint64], words: NDArray[np.uint32], verdict: ND
 
 @kernel
 def enter(
-    wanted: NDArray[np.uint64], content: NDArray[np.uint32], day: int, keys: NDArray[np.uint64],
-    held: NDArray[np.uint32], days: NDArray[np.uint8], verdict: NDArray[np.int8],
-) -> int:  # fmt: skip
-    """Enter NEW keys in order; a repeat among them is judged by the first. Gives the keys added (room was made)."""
+    wanted: NDArray[np.uint64], content: NDArray[np.uint32], day: int, cells: NDArray[np.void], verdict: NDArray[np.int8]
+) -> int:
+    """Enter NEW keys in order; one that stands in the table is judged by it. Gives the keys added (room was made)."""
     added = 0
     for i in range(wanted.shape[0]):
         if wanted[i] == np.uint64(0) or verdict[i] != NEW:
             continue
-        slot = find(keys, wanted[i])
-        if slot >= 0:
-            verdict[i] = SAME if held[slot] == content[i] else CONFLICT
+        cell = cells[_place(cells, wanted[i])]
+        if cell.key != np.uint64(0):
+            verdict[i] = SAME if cell.held == content[i] else CONFLICT
             continue
-        slot = claim(keys, wanted[i])
-        held[slot] = content[i]
-        days[slot] = np.uint8(day % _DAYS)
+        cell.key, cell.held, cell.day = wanted[i], content[i], np.uint8(day % _DAYS)
         added += 1
     return added
 
 
 @kernel
 def move(
-    keys: NDArray[np.uint64], held: NDArray[np.uint32], days: NDArray[np.uint8], today: int, days_kept: int,
-    new_keys: NDArray[np.uint64], new_held: NDArray[np.uint32], new_days: NDArray[np.uint8], old: NDArray[np.uint64],
-) -> tuple[int, int]:  # fmt: skip
+    cells: NDArray[np.void], today: int, days_kept: int, fresh: NDArray[np.void], old: NDArray[np.uint64]
+) -> tuple[int, int]:
     """Move what is at most `days_kept` old into the new table, and the other keys into `old`; gives both counts."""
     kept, aged = 0, 0
-    for i in range(keys.shape[0]):
-        if keys[i] == np.uint64(0):
+    for i in range(cells.shape[0]):
+        cell = cells[i]
+        if cell.key == np.uint64(0):
             continue
-        age = (today - np.int64(days[i])) % _DAYS
-        if age <= days_kept:
-            slot = claim(new_keys, keys[i])
-            new_held[slot] = held[i]
-            new_days[slot] = days[i]
+        if (today - np.int64(cell.day)) % _DAYS <= days_kept:
+            other = fresh[_place(fresh, cell.key)]
+            other.key, other.held, other.day = cell.key, cell.held, cell.day
             kept += 1
         else:
-            old[aged] = keys[i]
+            old[aged] = cell.key
             aged += 1
     return kept, aged
