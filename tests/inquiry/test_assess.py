@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from watchbill.context.coverage import CLOSED
 from watchbill.context.reference import find_tables, read_table
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import load_detectors
@@ -173,7 +174,7 @@ def test_without_tickets_no_step_rests_on_reasons_where_they_explain_too_little(
         for one in said.screen
         if one.role in closed and any("unexplained" in why or "reason" in why for why in one.why)
     ]
-    assert pipeline.coverage.role_open[pipeline.context.roles.index("hq_support")] == 0
+    assert pipeline.coverage.role_said[pipeline.context.roles.index("hq_support")] == CLOSED
 
 
 # --- web-server logs alone ---------------------------------------------------------------------------------------------

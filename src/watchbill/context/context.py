@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
-_KEYS_A_TICKET: Final = 16
 _FIELD_SETS_MAX: Final = 10_000
 _SAME: Final = (
     "seq", "time", "arrival", "until", "account", "assignee", "device", "waybill", "ticket", "outlet", "next_outlet",
@@ -71,6 +70,7 @@ class Context:
         self.outlets = Interner("outlets", settings.limits.outlets_max)
         self.places = Interner("reference_rows", settings.limits.reference_rows_max)
         self.rules, self.roles, self.labels = compile_rules(settings.reasons)
+        self._keys_a_ticket = 1 + 2 * max(int(bits).bit_count() for bits in self.rules.type_classes)
         self.tables: dict[str, pa.Table] = {}
         self.networks = Networks()
         self.devices = Table64()
@@ -204,7 +204,7 @@ class Context:
         looks, scans, tickets = int(kinds[2:6].sum()), int(kinds[6]), int(kinds[7])
         self.work.reserve(self._keys_of(facts, scans) + 2 * looks + self.pool_used)
         self.heads.reserve(looks)
-        self.tickets.reserve(tickets * _KEYS_A_TICKET)
+        self.tickets.reserve(tickets * self._keys_a_ticket)
         self.signed.reserve(int(np.count_nonzero(facts["status"] == SIGNED_STATUS)))
         if self.pool_used + looks > self.pool.shape[0]:
             self._compact(looks)
@@ -267,7 +267,7 @@ class Context:
         for name in saved["places"]:
             self.places.add(name)
         self.desk, self.feed, self.clock = (np.array(saved[name]) for name in ("desk", "feed", "clock"))
-        self.pool, self.pool_used = saved["pool"], int(saved["pool"].shape[0])
+        self.pool, self.pool_used = saved["pool"].copy(), int(saved["pool"].shape[0])
         self.work.restore(_part(saved, "work"))
         self.tickets = SpanTable.restore(_part(saved, "tickets"))
         self.signed = SpanTable.restore(_part(saved, "signed"))

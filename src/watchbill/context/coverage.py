@@ -2,8 +2,9 @@
 
 Each account's own share of explained first looks is kept (decayed by day); a group (role x outlet) is judged by the
 *median* over its accounts, so that one harvester cannot close the gate for his colleagues, nor open it. Groups with too
-few accounts are judged by their role. What has not been seen yet is closed: no step rests on reasons before they have
-shown that they explain. Published once a table tick, read until the next.
+few accounts are judged by their role, and where the role has too few by the account's own days before today (which a
+harvest that runs today does not touch). What has not been seen yet is closed: no step rests on reasons before they have
+shown that they explain; the token bucket then bounds all looks (detectors/bounded_loss.py). Published once a table tick, read until the next.
 """
 
 from __future__ import annotations
@@ -23,43 +24,67 @@ if TYPE_CHECKING:
 FEED_GATED: Final = 1
 COVERAGE_GATED: Final = 2
 HABIT: Final = np.dtype(
-    [("explained", np.float32), ("looks", np.float32), ("outlet_id", np.int32), ("day", np.int32), ("role", np.uint8)],
+    [
+        ("explained", np.float32),
+        ("looks", np.float32),
+        ("past_explained", np.float32),
+        ("past_looks", np.float32),
+        ("outlet_id", np.int32),
+        ("day", np.int32),
+        ("role", np.uint8),
+    ],
     align=True,
 )
-"""An account's decayed first looks, and the group in which it was last seen."""
+"""An account's decayed first looks, the same without today's, and the group in which it was last seen."""
 
+CLOSED: Final = 1
+OPEN: Final = 2
 _DECAY: Final = np.float32(0.85)
 _DAY_LOOKS_MAX: Final = 200.0
 _LOOKS_MIN: Final = 5.0
 
 
 @kernel
+def _is_open(
+    event: Row, habit: Row, group_open: NDArray[np.uint8], role_said: NDArray[np.uint8], least: float, share: float
+) -> bool:
+    """The group's verdict, else the role's, else that of the account's own past days."""
+    roles = role_said.shape[0]
+    said = role_said[event.role]
+    at = event.outlet_id * roles + event.role
+    if event.outlet_id >= 0 and at < group_open.shape[0] and group_open[at]:
+        said = group_open[at]
+    if said:
+        return bool(said == OPEN)
+    past = habit.past_looks if habit.day == event.day else habit.looks
+    explained = habit.past_explained if habit.day == event.day else habit.explained
+    return bool(past >= least and explained >= share * past)
+
+
+@kernel
 def _mark(
-    events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_open: NDArray[np.uint8]
-) -> None:
+    events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_said: NDArray[np.uint8],
+    least: float, share: float,
+) -> None:  # fmt: skip
     """Set the coverage bit of `gated` from the published tables, then learn from the event."""
-    roles = role_open.shape[0]
     for i in range(events.shape[0]):
         event = events[i]
         if event.kind == RETRACT or event.account < 0:
             continue
-        open_now = role_open[event.role]
-        if event.outlet_id >= 0 and event.outlet_id * roles + event.role < group_open.shape[0]:
-            said = group_open[event.outlet_id * roles + event.role]
-            open_now = said - 1 if said else open_now
-        if not open_now:
-            event.gated |= COVERAGE_GATED
-        if event.kind != LOOK or not (event.first and event.reveal) or event.gated & FEED_GATED:
-            continue
         habit = habits[event.account]
         if habit.role != event.role or habit.outlet_id != event.outlet_id:
             # what it showed in another group says nothing about this one
-            habit.explained, habit.looks = 0.0, 0.0
+            habit.explained, habit.looks, habit.past_explained, habit.past_looks = 0.0, 0.0, 0.0, 0.0
+            habit.role, habit.outlet_id = event.role, event.outlet_id
+        if not _is_open(event, habit, group_open, role_said, least, share):
+            event.gated |= COVERAGE_GATED
+        if event.kind != LOOK or not (event.first and event.reveal) or event.gated & FEED_GATED:
+            continue
         if habit.day != event.day:
             habit.day = event.day
             habit.explained *= _DECAY
             habit.looks *= _DECAY
-        habit.role, habit.outlet_id = event.role, event.outlet_id
+            habit.past_explained, habit.past_looks = habit.explained, habit.looks
         if habit.looks < _DAY_LOOKS_MAX:
             habit.looks += 1.0
             habit.explained += 1.0 if event.reason > 0 else 0.0
@@ -72,21 +97,22 @@ class Coverage:
         self.settings = settings
         self.roles = roles
         self.habits = np.zeros(0, HABIT)
-        self.group_open = np.zeros(0, np.uint8)  # 0 = ask the role, 1 = closed, 2 = open
-        self.role_open = np.zeros(roles, np.uint8)
+        self.group_open = np.zeros(0, np.uint8)  # 0 = ask the role, CLOSED, OPEN
+        self.role_said = np.zeros(roles, np.uint8)  # 0 = ask the account's own past, CLOSED, OPEN
 
     def mark(self, events: NDArray[np.void]) -> None:
         """Set COVERAGE_GATED on looks of closed groups, and learn; EVENT[n] changed in place."""
         if events.dtype != EVENT:
             raise TypeError("events must be EVENT rows")
-        _mark(events, self.habits, self.group_open, self.role_open)
+        least, share = float(self.settings.coverage_looks_min), float(self.settings.coverage_min)
+        _mark(events, self.habits, self.group_open, self.role_said, least, share)
 
     def publish(self, outlets: int) -> None:
         """Judge every role and every group by the median of its accounts."""
         some = self.habits[self.habits["looks"] >= _LOOKS_MIN]
         share = some["explained"] / some["looks"]
         role = some["role"].astype(np.int64)
-        self.role_open = self._judge(role, share, some["looks"], self.roles).clip(1) - np.uint8(1)
+        self.role_said = self._judge(role, share, some["looks"], self.roles)
         inside = some["outlet_id"] >= 0
         group = some["outlet_id"][inside].astype(np.int64) * self.roles + role[inside]
         self.group_open = self._judge(group, share[inside], some["looks"][inside], outlets * self.roles)
@@ -111,9 +137,9 @@ class Coverage:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Named arrays."""
-        return {"habits": self.habits.copy(), "group_open": self.group_open, "role_open": self.role_open}
+        return {"habits": self.habits.copy(), "group_open": self.group_open, "role_said": self.role_said}
 
     def restore(self, saved: dict[str, NDArray[Any]]) -> None:
         """The inverse of `snapshot`."""
         self.habits = saved["habits"].copy()
-        self.group_open, self.role_open = saved["group_open"].astype(np.uint8), saved["role_open"].astype(np.uint8)
+        self.group_open, self.role_said = saved["group_open"].astype(np.uint8), saved["role_said"].astype(np.uint8)

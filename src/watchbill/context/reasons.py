@@ -14,8 +14,8 @@ import numpy as np
 from watchbill.context.events import LOGIN, LOOK, RETRACT
 from watchbill.context.feeds import TICK, feed_tick
 from watchbill.context.roster import Roster, post_at
-from watchbill.context.rules import ANYONE, CLASSES, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
-from watchbill.context.spans import holds, open_span, span_slot
+from watchbill.context.rules import ANYONE, CLASSES, CLASSES_MAX, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
+from watchbill.context.spans import close_ticket, holds, open_span, open_ticket, span_slot
 from watchbill.context.store import explains, remember, seen_lately
 from watchbill.core.hashing import work_key
 from watchbill.core.kernel import Row, kernel
@@ -43,10 +43,11 @@ T_SCAN: Final = 5
 T_ANY: Final = 6
 T_TEAM: Final = 7
 T_LOOK: Final = 8
-T_EVERY: Final = 16
-T_UNASSIGNED: Final = 32
-T_MINE: Final = 48
-T_NAMED: Final = 64
+T_STATE: Final = 9
+T_EVERY: Final = 64
+T_UNASSIGNED: Final = 128
+T_MINE: Final = 192
+T_NAMED: Final = 256
 
 C_ASSIGNED, C_OUT, C_COVER, C_IN, C_HELD, C_SCAN, C_ANY, C_TICKET, C_TEAM, C_LOOK = range(1, 11)
 COVERS: Final = 2
@@ -180,22 +181,35 @@ def _on_ticket(fact: Row, type_classes: NDArray[np.int64], known: Known, counter
         if fact.assignee_id >= 0 and fact.outlet:
             _cover(fact, known)
         return
-    time, waybill, who = fact.time, fact.waybill, fact.assignee
+    time, waybill, who, nobody = fact.time, fact.waybill, fact.assignee, np.uint64(0)
+    opening = fact.state == OPEN
     until = fact.until if fact.until else time + known.limits[3]
-    if fact.state != OPEN:
+    # what the ticket was opened as: a closing row need not say its type again, and closes no other ticket's span
+    state = known.tickets[span_slot(known.tickets, work_key(nobody, fact.ticket, T_STATE))]
+    added = 1 if state.key == 0 else 0
+    was_open = state.key != 0 and state.open == 1
+    classes = type_classes[fact.type] | (state.last if was_open else 0)
+    state.key, state.since, state.last = work_key(nobody, fact.ticket, T_STATE), time, classes
+    state.until, state.open = max(state.until, until), 1 if opening else 0
+    if not opening:
         until = time + known.limits[1]
-    nobody = np.uint64(0)
-    added = 0
-    for c in range(8):
-        if not type_classes[fact.type] >> c & 1:
+    for c in range(CLASSES_MAX):
+        if not classes >> c & 1:
             continue
         if waybill:
-            added += open_span(known.tickets, work_key(nobody, waybill, T_EVERY + c), time, until)
+            added += _hold(known.tickets, work_key(nobody, waybill, T_EVERY + c), time, until, opening, was_open)
             tag = T_MINE if who else T_UNASSIGNED
-            added += open_span(known.tickets, work_key(who, waybill, tag + c), time, until)
+            added += _hold(known.tickets, work_key(who, waybill, tag + c), time, until, opening, was_open)
         else:
-            added += open_span(known.tickets, work_key(who, fact.ticket, T_NAMED + c), time, until)
+            added += _hold(known.tickets, work_key(who, fact.ticket, T_NAMED + c), time, until, opening, was_open)
     counters[N_TICKETS] += added
+
+
+@kernel
+def _hold(tickets: NDArray[np.void], key: np.uint64, time: int, until: int, opening: bool, was_open: bool) -> int:
+    if opening:
+        return open_ticket(tickets, key, time, until, not was_open)
+    return close_ticket(tickets, key, time, until, was_open)
 
 
 @kernel
@@ -203,7 +217,7 @@ def _ticket_holds(
     known: Known, rule: NDArray[np.int64], who: np.uint64, item: np.uint64, ticket: np.uint64, time: int
 ) -> bool:
     window, early, nobody = rule[WINDOW], known.limits[0], np.uint64(0)
-    for c in range(8):
+    for c in range(CLASSES_MAX):
         if not rule[CLASSES] >> c & 1:
             continue
         if item:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watchbill.core.settings import Reason, ReasonSettings
 
 RULES_MAX: Final = 16
-CLASSES_MAX: Final = 8
+CLASSES_MAX: Final = 32
 CODE: Final = {name: code for code, name in enumerate(TEMPLATES, start=1)}
 TICKET_TYPES: Final = ("none", "complaint", "claim", "return", "call", "incident", "change", "legal", "cover")
 _HOUR_MS: Final = 3_600_000
@@ -77,7 +77,7 @@ def _set_rule(rules: Rules, role: int, at: int, reason: Reason, classes: dict[fr
         if number >= CLASSES_MAX:
             raise SettingsError(
                 "there are too many different sets of ticket types", where="reasons.roles",
-                todo=f"use at most {CLASSES_MAX} different sets",
+                todo=f"use at most {CLASSES_MAX} different sets, those of the default roles included",
             )  # fmt: skip
         classes_bits = 1 << number
     window, signed = int(reason.window_hours * _HOUR_MS), int(reason.signed_hours * _HOUR_MS)

@@ -12,8 +12,11 @@ from watchbill.core.tables import MAX_LOAD, power_of_two
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SPAN: Final = np.dtype([("key", np.uint64), ("since", np.int64), ("until", np.int64)], align=True)
-"""One cell of an open-addressing table; key 0 = empty; since, until in epoch ms."""
+SPAN: Final = np.dtype(
+    [("key", np.uint64), ("since", np.int64), ("last", np.int64), ("until", np.int64), ("open", np.int64)], align=True
+)
+"""One cell of an open-addressing table; key 0 = empty. since: first moment of the running spell, last: its latest
+renewal, until: its end, all in epoch ms; open: how many tickets hold it open."""
 
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -35,18 +38,49 @@ def open_span(spans: NDArray[np.void], key: np.uint64, since: int, until: int) -
     new = 1 if cell.key == np.uint64(0) else 0
     if new or since < cell.since:
         cell.since = since
+    cell.last = since if new else max(cell.last, since)
     cell.key = key
     cell.until = until
     return new
 
 
 @kernel
+def open_ticket(spans: NDArray[np.void], key: np.uint64, time: int, until: int, fresh: bool) -> int:
+    """One more ticket (if `fresh`) holds `key` from `time`; a spell that is over begins anew. 1 when the key is new."""
+    cell = spans[span_slot(spans, key)]
+    new = 1 if cell.key == np.uint64(0) else 0
+    if new or time >= cell.until:
+        cell.since, cell.last, cell.until, cell.open = time, time, until, 0
+    cell.key = key
+    cell.since = min(cell.since, time)
+    cell.last = max(cell.last, time)
+    cell.until = max(cell.until, until) if cell.open > 0 else until
+    cell.open += 1 if fresh else 0
+    return new
+
+
+@kernel
+def close_ticket(spans: NDArray[np.void], key: np.uint64, time: int, until: int, was_open: bool) -> int:
+    """A ticket that held `key` is closed: with the last one the span ends at `until`. 1 when the key is new."""
+    cell = spans[span_slot(spans, key)]
+    new = 1 if cell.key == np.uint64(0) else 0
+    if new:
+        cell.key, cell.since, cell.last, cell.open = key, time, time, 0
+    elif was_open:
+        cell.open = max(0, cell.open - 1)
+    if cell.open == 0:
+        cell.until = until
+    return new
+
+
+@kernel
 def holds(spans: NDArray[np.void], key: np.uint64, time: int, early_ms: int, window_ms: int) -> bool:
-    """Whether `key` holds at `time`: not before `since - early_ms`, before `until`, at most `window_ms` old."""
+    """Whether `key` holds at `time`: not before `since - early_ms`, before `until`, at most `window_ms` after its
+    latest renewal."""
     cell = spans[span_slot(spans, key)]
     if cell.key == np.uint64(0):
         return False
-    return bool(cell.since - early_ms <= time < cell.until and time - cell.since <= window_ms)
+    return bool(cell.since - early_ms <= time < cell.until and time - cell.last <= window_ms)
 
 
 @kernel
@@ -56,8 +90,8 @@ def _copy(old: NDArray[np.void], new: NDArray[np.void], not_before: int) -> int:
         if old[i].key != np.uint64(0) and old[i].until >= not_before:
             cell = new[span_slot(new, old[i].key)]
             cell.key = old[i].key
-            cell.since = old[i].since
-            cell.until = old[i].until
+            cell.since, cell.last = old[i].since, old[i].last
+            cell.until, cell.open = old[i].until, old[i].open
             kept += 1
     return kept
 

@@ -152,7 +152,7 @@ class WorkStore:
         """Everything, as named arrays, sorted by key."""
         held = self.cells[self.cells["key"] != 0]
         return {
-            "day": np.array([self.day]), "cells": held[np.argsort(held["key"], kind="stable")],
+            "day": np.array([self.day]), "cells": held[np.argsort(held["key"])],
             "words": self.words, "filters": self.filters,
         }  # fmt: skip
 

@@ -5,7 +5,8 @@ Misses: explained looks (they cost nothing), and harvests slower than the refill
 A token bucket an account: capacity max(8, own 99.9 % hourly quantile), refill at the own 99 % hourly quantile, neither
 above the role's ceiling; each unexplained unmasked first look costs its weight; a late reason refunds. Own quantiles are
 those of a negative binomial with the decayed mean of the account's unexplained looks an hour, learned winsorised so that
-a harvest does not teach the bucket to allow harvests. A silent feed freezes evidence, never the bucket.
+a harvest does not teach the bucket to allow harvests. Where reasons explain too little to be used, all first looks count
+against four usual days of the role. A silent feed freezes evidence, never the bucket.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ROW: Final = np.dtype(
     [
         ("last", np.int64),  # arrival up to which refill is paid
         ("spent", np.float32),  # tokens missing from the full bucket
+        ("wide", np.float32),  # the same of the bucket of all looks, where reasons may not be used
         ("mean", np.float32),  # decayed mean of unexplained looks an active hour
         ("count", np.float32),  # unexplained looks in the running hour
         ("hour", np.int32),
@@ -33,6 +35,8 @@ ROW: Final = np.dtype(
     align=True,
 )
 CAPACITY_MIN: Final = 8.0
+WIDE_DAYS: Final = 4.0
+"""Where reasons are no ground: all first looks of so many usual days of the role (settings: looks_a_day), a day."""
 MEAN_START: Final = 0.25
 _HOUR_MS: Final = 3_600_000
 _LEARN: Final = 0.05
@@ -47,7 +51,7 @@ def hourly_quantile(mean: float, z: float) -> float:
 
 
 @kernel
-def _refill(row: Row, arrival: int, ceiling: float) -> None:
+def _refill(row: Row, arrival: int, ceiling: float, a_day: float) -> None:
     hour = np.int32(arrival // _HOUR_MS)
     if row.hour != hour:
         if row.hour:
@@ -59,13 +63,15 @@ def _refill(row: Row, arrival: int, ceiling: float) -> None:
     if row.last:
         rate = min(hourly_quantile(row.mean, _Z99), ceiling)
         row.spent = max(0.0, row.spent - rate * max(0, arrival - row.last) / _HOUR_MS)
+        row.wide = max(0.0, row.wide - WIDE_DAYS * a_day * max(0, arrival - row.last) / (24 * _HOUR_MS))
     row.last = max(row.last, arrival)
 
 
 @kernel
 def _observe(
-    events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], out: NDArray[np.float32]
-) -> None:
+    events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], a_day: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
         out[i] = CAPACITY_MIN
@@ -77,11 +83,21 @@ def _observe(
             row.spent = max(0.0, row.spent - event.weight)
         if event.kind != LOOK:
             continue
-        _refill(row, event.arrival, ceiling)
+        _refill(row, event.arrival, ceiling, a_day[event.role])
         capacity = min(max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)), ceiling)
         left = max(0.0, capacity - row.spent)
-        # no step may rest on reasons where coverage is too low: there the bucket stays full
-        if event.weight > 0 and event.reveal and not event.gated & 2:
+        if event.gated & 2:
+            # no step may rest on reasons where they explain too little: there every first look counts, in a bucket of
+            # some working days, so that the loss is bounded all the same
+            if event.first and event.reveal:
+                cost = max(event.weight, np.float32(1))
+                left = max(0.0, WIDE_DAYS * a_day[event.role] - row.wide)
+                if left >= cost:
+                    row.wide += cost
+                    left -= cost
+                else:
+                    left = -1.0 - left
+        elif event.weight > 0 and event.reveal:
             row.count += 1
             if left >= event.weight:
                 row.spent += event.weight
@@ -103,7 +119,7 @@ class Detector(DetectorBase):
         """float32[n]: tokens left after the event; -1 - left where this look needed more."""
         self.grow(around.accounts)
         out = np.zeros(events.shape[0], np.float32)
-        _observe(events, self.rows, around.tokens_max, out)
+        _observe(events, self.rows, around.tokens_max, around.looks_a_day, out)
         return out
 
     @classmethod

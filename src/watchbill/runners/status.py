@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def status_of(engine: Engine) -> dict[str, Any]:
     """The content of status.json: counts and reasons only, no names of people or customers."""
     pipeline = engine.pipeline
     closed = [
-        name for name, is_open in zip(pipeline.context.roles, pipeline.coverage.role_open.tolist(), strict=False) if not is_open
+        name for name, is_open in zip(pipeline.context.roles, (pipeline.coverage.role_said == OPEN).tolist(), strict=False) if not is_open
     ]
     return {
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
@@ -27,7 +28,7 @@ def status_of(engine: Engine) -> dict[str, Any]:
         },
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
         "gates": {
-            "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == 1)),
+            "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == CLOSED)),
             "feeds_gated": int(np.sum(pipeline.context.feed["gated"])),
         },
         "findings": findings(engine), "bytes_an_account": round(pipeline.bytes_an_account(), 1),
