@@ -124,7 +124,7 @@ class Table64:
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """The held pairs, sorted by key, so that equal tables give equal snapshots."""
         held = np.flatnonzero(self.keys)
-        order = held[np.argsort(self.keys[held], kind="stable")]
+        order = held[np.argsort(self.keys[held])]
         return {"keys": self.keys[order], "values": self.values[order]}
 
     @classmethod
