@@ -40,6 +40,7 @@ ROLES = {name: Role(reasons=(reason,)) for name, reason in TEMPLATES.items()}
 ROLES["mixed"] = Role(reasons=(TEMPLATES["assigned"], TEMPLATES["help"], TEMPLATES["looked"]))
 ROLES["unknown"] = Role(reasons=(TEMPLATES["own_scan"], TEMPLATES["looked"]))
 SETTINGS = Settings(reasons=ReasonSettings(roles=ROLES, exact_days=14, pending_an_account=3))
+CLASSES = {frozenset(reason.types) for reason in TEMPLATES.values() if reason.template == "ticket"}
 AFTER, GRACE = 60 * MINUTE, 30 * MINUTE
 TICKET_SPAN = 336 * HOUR
 OUTLETS = ("north", "south")
@@ -62,7 +63,9 @@ class Model:
     """What the join is meant to do, said slowly: one dictionary a kind of trace, no expiry but the windows."""
 
     work: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    tickets: dict[tuple[Any, ...], tuple[int, int]] = field(default_factory=dict)
+    tickets: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)  # since, last, until, how many hold it
+    known: dict[str, tuple[int, bool, set[frozenset[str]]]] = field(default_factory=dict)  # ticket: until, open, classes
+    day: int = 0
     signed: dict[str, int] = field(default_factory=dict)
     covers: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -75,17 +78,34 @@ class Model:
     def has(self, key: tuple[Any, ...], time: int, window: int, latest: float) -> bool:
         return key in self.work and time - window <= self.work[key] <= latest
 
-    def open(self, key: tuple[Any, ...], since: int, until: int) -> None:
-        self.tickets[key] = (min(since, self.tickets.get(key, (since, 0))[0]), until)
+    def open(self, key: tuple[Any, ...], time: int, until: int, fresh: bool) -> None:
+        since, last, end, count = self.tickets.get(key, [time, time, time, 0])
+        if time >= end:
+            since, last, end, count = time, time, until, 0
+        self.tickets[key] = [min(since, time), max(last, time), max(end, until) if count else until, count + fresh]
+
+    def close(self, key: tuple[Any, ...], time: int, until: int, was_open: bool) -> None:
+        cell = self.tickets.setdefault(key, [time, time, until, 0])
+        cell[3] = max(0, cell[3] - was_open)
+        if cell[3] == 0:
+            cell[2] = until
+
+    def forget(self, arrival: int) -> None:
+        if arrival // DAY > self.day:
+            self.day = arrival // DAY
+            before = self.day * DAY - AFTER
+            self.tickets = {key: cell for key, cell in self.tickets.items() if cell[2] >= before}
+            self.known = {name: state for name, state in self.known.items() if state[0] >= before}
 
     def held(self, key: tuple[Any, ...], time: int, window: int) -> bool:
-        since, until = self.tickets.get(key, (0, 0))
-        return key in self.tickets and since - AFTER <= time < until and time - since <= window
+        since, last, until, _ = self.tickets.get(key, [0, 0, 0, 0])
+        return key in self.tickets and since - AFTER <= time < until and time - last <= window
 
     def ticket_holds(self, rule: Reason, who: str, record: dict[str, Any], time: int) -> bool:
         window, item, name = int(rule.window_hours * HOUR), record.get("waybill"), record.get("ticket")
         keys: list[tuple[Any, ...]] = []
-        for kind in rule.types:
+        kind = frozenset(rule.types)
+        if kind:
             if item:
                 keys += [("mine", item, who, kind), ("every" if rule.anyone else "nobody", item, "", kind)]
             if name:
@@ -143,12 +163,19 @@ class Model:
             self.cover(r)
             return
         time, item, who, kind = r["time"], r.get("waybill"), r.get("assignee") or "", r.get("type") or "none"
-        until = (r.get("until") or time + TICKET_SPAN) if r["state"] == "open" else time + GRACE
-        if item:
-            self.open(("every", item, "", kind), time, until)
-            self.open(("mine" if who else "nobody", item, who, kind), time, until)
-        else:
-            self.open(("named", r["ticket"], who, kind), time, until)
+        opening, longest = r["state"] == "open", r.get("until") or time + TICKET_SPAN
+        before, was_open, old = self.known.get(r["ticket"], (0, False, set()))
+        classes = {kinds for kinds in CLASSES if kind in kinds} | (old if was_open else set())
+        self.known[r["ticket"]] = (max(before, longest), opening, classes)
+        for kinds in classes:
+            keys: list[tuple[Any, ...]] = [("named", r["ticket"], who, kinds)]
+            if item:
+                keys = [("every", item, "", kinds), ("mine" if who else "nobody", item, who, kinds)]
+            for key in keys:
+                if opening:
+                    self.open(key, time, longest, not was_open)
+                else:
+                    self.close(key, time, time + GRACE, was_open)
 
     def look(self, seq: int, r: dict[str, Any], arrival: int) -> None:
         who, time, item = r["account"], r["time"], r.get("waybill")
@@ -184,6 +211,7 @@ class Model:
         arrival = 0
         for seq, r in enumerate(records):
             arrival = max(arrival, r.get("received", r["time"]))
+            self.forget(arrival)
             if r["kind"] == "scan":
                 self.scan(r)
             elif r["kind"] == "ticket":

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from watchbill.context.rules import ANYONE, CLASSES, CODE, CODE_AT, RULES_MAX, SIGNED, WINDOW, compile_rules
+from watchbill.context.rules import ANYONE, CLASSES, CLASSES_MAX, CODE, CODE_AT, RULES_MAX, SIGNED, WINDOW, compile_rules
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Reason, ReasonSettings, Role
 
@@ -47,7 +49,9 @@ def test_too_much_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="reasons.roles.x"):
         compile_rules(ReasonSettings(roles={"x": many}))
     types = ("complaint", "claim", "return", "call", "incident", "change", "legal", "none")
-    each = tuple(Reason(template="ticket", types=(kind,)) for kind in types)
-    two = Reason(template="ticket", types=("call", "legal"))
+    sets = [*itertools.combinations(types, 2), *itertools.combinations(types, 1)][: CLASSES_MAX + 1]
+    reasons = [Reason(template="ticket", types=kinds) for kinds in sets]
+    roles = {f"r{at}": Role(reasons=tuple(reasons[at::4])) for at in range(4)}
     with pytest.raises(SettingsError, match="too many different sets"):
-        compile_rules(ReasonSettings(roles={"x": Role(reasons=(*each, two))}))
+        compile_rules(ReasonSettings(roles=roles))
+    compile_rules(ReasonSettings(roles={f"r{at}": Role(reasons=tuple(reasons[:-1][at::4])) for at in range(4)}))

@@ -17,14 +17,15 @@ def put(table: SpanTable, key: int, since: int, until: int) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 100), st.integers(0, 100)), max_size=60), st.integers(0, 100), st.integers(0, 20), st.integers(0, 60))  # fmt: skip
 def test_a_span_table_is_a_dictionary_of_spans(ops: list[Op], time: int, early: int, window: int) -> None:
-    table, model = SpanTable(), dict[int, tuple[int, int]]()
+    table, model = SpanTable(), dict[int, tuple[int, int, int]]()
     for key, since, until in ops:
         put(table, key, since, until)
-        model[key] = (min(since, model.get(key, (since, 0))[0]), until)
+        first, last, _ = model.get(key, (since, since, 0))
+        model[key] = (min(since, first), max(since, last), until)
     assert table.count == len(model)
     for key in range(1, 10):
-        since, until = model.get(key, (0, 0))
-        expected = key in model and since - early <= time < until and time - since <= window
+        since, last, until = model.get(key, (0, 0, 0))
+        expected = key in model and since - early <= time < until and time - last <= window
         assert holds(table.cells, np.uint64(key), time, early, window) == expected
 
 

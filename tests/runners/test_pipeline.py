@@ -20,7 +20,7 @@ from watchbill.lab.simulator.world import build_world
 from watchbill.records.columns import KIND, Columns, columns_of
 from watchbill.records.schema import LOOKS, SCHEMA
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
-from watchbill.runners.pipeline import BUCKETS, Output, Pipeline, bucket_of
+from watchbill.runners.pipeline import Output, Pipeline
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -331,11 +331,3 @@ def test_detectors_can_be_left_off(world: World) -> None:
     assert [d.id for d in pipeline.detectors] == ["canary", "login_place", "roster_status", "unexplained"]
     heard = run(pipeline, world.columns.cut(0, 5_000), [])
     assert "mask" not in {row["step"] for row in heard.interventions}
-
-
-def test_buckets_are_fixed() -> None:
-    assert BUCKETS == 64
-    assert [bucket_of(name) for name in ("a", "b", "张三", "")] == [3, 57, bucket_of("张三"), 0]
-    spread = np.bincount([bucket_of(f"e{i}") for i in range(6_400)], minlength=BUCKETS)
-    assert spread.min() > 50
-    assert spread.max() < 150

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from watchbill.context.events import LOGIN, LOOK, RETRACT
-from watchbill.context.feeds import TICK, feed_tick
+from watchbill.context.feeds import EVERYWHERE, TICK, feed_tick
 from watchbill.context.roster import Roster, post_at
 from watchbill.context.rules import ANYONE, CLASSES, CLASSES_MAX, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
 from watchbill.context.spans import close_ticket, holds, open_span, open_ticket, span_slot
@@ -397,7 +397,7 @@ def _is_canary(fact: Row, subjects: NDArray[np.uint64], first: int, canaries: ND
 @kernel
 def _begin(
     fact: Row, row: int, event: Row, index: NDArray[np.int32], posts: NDArray[np.void], feed: NDArray[np.void],
-    unknown_role: int,
+    clock: NDArray[np.int64], unknown_role: int,
 ) -> None:  # fmt: skip
     """Fill what looks and logins share."""
     post, status = post_at(index, posts, fact.account_id, fact.time)
@@ -410,8 +410,7 @@ def _begin(
     event.first, event.reveal, event.gated, event.canary = 0, 0, 0, 0
     if post >= 0:
         event.role, event.outlet, event.outlet_id = posts[post].role, posts[post].outlet, posts[post].outlet_id
-    if event.outlet_id >= 0:
-        event.gated = feed[event.outlet_id].gated
+    event.gated = feed[event.outlet_id].gated if event.outlet_id >= 0 else clock[EVERYWHERE]
 
 
 @kernel
@@ -479,7 +478,7 @@ def advance(
         elif kind >= LOGIN_KIND and (fact.account_id >= 0 or kind != LOGIN_KIND) and kind <= LAST_LOOK_KIND:
             event = events[counters[N_EVENTS]]
             counters[N_EVENTS] += 1
-            _begin(fact, i, event, index, posts, feed, unknown_role)
+            _begin(fact, i, event, index, posts, feed, clock, unknown_role)
             if kind != LOGIN_KIND:
                 first_subject = subjects[start] if fact.subject_end > start else np.uint64(0)
                 _on_look(fact, event, first_subject, known, pool, counters)

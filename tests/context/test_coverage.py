@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from watchbill.context.coverage import COVERAGE_GATED, FEED_GATED, HABIT, Coverage
+from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
+from watchbill.core.settings import GateSettings
+
+ROLES, OUTLETS = 3, 4
+
+
+def gate(accounts: int = 20) -> Coverage:
+    made = Coverage(ROLES, GateSettings())
+    made.habits = np.zeros(accounts, HABIT)
+    return made
+
+
+def looks(account: int, role: int, outlet: int, explained: int, wild: int = 0, day: int = 1) -> NDArray[np.void]:
+    events = np.zeros(explained + wild, EVENT)
+    events["kind"], events["first"], events["reveal"], events["day"] = LOOK, 1, 1, day
+    events["account"], events["role"], events["outlet_id"] = account, role, outlet
+    events["reason"][:explained] = 1
+    return events
+
+
+def is_open(made: Coverage, role: int, outlet: int) -> bool:
+    probe = looks(19, role, outlet, 1)
+    probe["first"] = 0  # learns nothing
+    made.mark(probe)
+    return not probe["gated"][0] & COVERAGE_GATED
+
+
+def test_what_has_not_been_seen_is_closed() -> None:
+    made = gate()
+    made.publish(OUTLETS)
+    assert not any(is_open(made, role, outlet) for role in range(ROLES) for outlet in range(-1, OUTLETS))
+
+
+def test_a_group_opens_at_the_next_tick_and_only_it() -> None:
+    made = gate()
+    for account in range(4):
+        made.mark(looks(account, 0, 1, 30, 2))
+    assert not is_open(made, 0, 1)  # read from the next tick on
+    made.publish(OUTLETS)
+    assert is_open(made, 0, 1)
+    assert is_open(made, 0, 3)  # too few there: judged by the role
+    assert not is_open(made, 1, 1)
+
+
+def test_a_role_whose_tickets_do_not_come_is_closed() -> None:
+    made = gate()
+    for account in range(4):
+        made.mark(looks(account, 1, -1, 0, 50))
+        made.mark(looks(account + 4, 0, 0, 50))
+    made.publish(OUTLETS)
+    assert not is_open(made, 1, -1)
+    assert is_open(made, 0, -1)
+
+
+@pytest.mark.parametrize(("explained", "wild", "opens"), [(50, 1, True), (5, 45, False)])
+def test_one_harvester_neither_closes_nor_opens_his_group(explained: int, wild: int, opens: bool) -> None:
+    made = gate()
+    for account in range(4):
+        made.mark(looks(account, 0, 1, explained, wild))
+    other = (0, 200) if opens else (200, 0)
+    for day in range(1, 4):
+        made.mark(looks(4, 0, 1, *other, day=day))
+    made.publish(OUTLETS)
+    assert is_open(made, 0, 1) == opens
+
+
+def test_a_group_of_few_is_no_standard_for_itself() -> None:
+    made = gate()
+    for account in range(2):
+        made.mark(looks(account, 0, 1, 100))
+    made.publish(OUTLETS)
+    assert not is_open(made, 0, 1)
+
+
+def test_a_closed_group_opens_when_its_feed_comes() -> None:
+    made = gate()
+    for day in range(1, 12):
+        for account in range(4):
+            made.mark(looks(account, 0, 1, 0 if day < 4 else 40, 40 if day < 4 else 1, day=day))
+        made.publish(OUTLETS)
+        if day == 3:
+            assert not is_open(made, 0, 1)
+    assert is_open(made, 0, 1)
+
+
+def test_what_was_shown_in_another_group_says_nothing_about_this_one() -> None:
+    made = gate()
+    for account in range(4):
+        made.mark(looks(account, 0, 1, 100))
+    made.publish(OUTLETS)
+    for account in range(4):  # a reload makes them all unknown, without an outlet
+        made.mark(looks(account, 2, -1, 3, 3))
+    made.publish(OUTLETS)
+    assert not is_open(made, 2, -1)
+
+
+def test_an_outage_teaches_nothing() -> None:
+    made = gate()
+    for account in range(4):
+        made.mark(looks(account, 0, 1, 50))
+        dark = looks(account, 0, 1, 0, 100)
+        dark["gated"] = FEED_GATED
+        made.mark(dark)
+    made.publish(OUTLETS)
+    assert is_open(made, 0, 1)
+
+
+def test_logins_are_marked_too_and_retractions_are_not() -> None:
+    made = gate()
+    events = looks(0, 0, 1, 3)
+    events["kind"] = [LOOK, LOGIN, RETRACT]
+    made.mark(events)
+    assert events["gated"].tolist() == [COVERAGE_GATED, COVERAGE_GATED, 0]
+
+
+def test_a_snapshot_holds_everything() -> None:
+    made = gate()
+    for account in range(4):
+        made.mark(looks(account, 0, 1, 30))
+    made.publish(OUTLETS)
+    other = gate()
+    other.restore(made.snapshot())
+    assert is_open(other, 0, 1)
+    assert all((other.habits[name] == made.habits[name]).all() for name in HABIT.names or ())
+
+
+def test_rows_of_another_kind_are_refused() -> None:
+    with pytest.raises(TypeError, match="EVENT"):
+        gate().mark(np.zeros(1, HABIT))

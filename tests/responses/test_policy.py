@@ -1,0 +1,156 @@
+"""The ladder as a table of scripts: what comes in, which steps are taken, what each look is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
+from watchbill.core.settings import PolicySettings
+from watchbill.responses.policy import CHANGE, DECISIONS, STANDING, STEPS, apply_policy, spans_ms, thresholds, wanted_step
+
+HOUR, MINUTE = 3_600_000, 60_000
+DEFAULT = PolicySettings()
+ASK, UP, SLOW, END, STOP = 3.5, 5.5, 7.5, 8.5, 12.5  # decimal logs just over each threshold
+RELAX = float(np.log(DEFAULT.relax_factor))
+
+Event = dict[str, Any]
+
+
+def look(at: float, log10: float = 0.0, **given: Any) -> Event:
+    return {"kind": LOOK, "arrival": int(at * MINUTE), "log10": log10, "first": 1, "reveal": 1, "left": 8.0, "reason": 0, **given}
+
+
+def fine(at: float, log10: float = 0.0, **given: Any) -> Event:
+    return look(at, log10, reason=1, **given)
+
+
+def retract(at: float, log10: float, **given: Any) -> Event:
+    return look(at, log10, kind=RETRACT, first=0, reveal=0, reason=1, **given)
+
+
+class Ladder:
+    """Standings, and the ladder run over scripts."""
+
+    def __init__(self) -> None:
+        self.standing = np.zeros(3, STANDING)
+        self.records: list[int] = []
+
+    def run(self, script: list[Event], steps: int = 1) -> tuple[list[str], list[str]]:
+        """(decision of each look, changes as "old>new until" in minutes)."""
+        n = len(script)
+        events = np.zeros(n, EVENT)
+        for at, item in enumerate(script):
+            for name, value in item.items():
+                if name not in {"log10", "left"}:
+                    events[name][at] = value
+            events["time"][at] = item["arrival"]
+        guarantee = np.array([item["log10"] * np.log(10) for item in script], np.float32)
+        left = np.array([item["left"] for item in script], np.float32)
+        decisions, records, changes = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(3 * n, CHANGE)
+        count = apply_policy(
+            events, guarantee, left, self.standing, thresholds(DEFAULT), RELAX, spans_ms(DEFAULT),
+            np.array([steps], np.uint8), decisions, records, changes,
+        )  # fmt: skip
+        self.records = records.tolist()
+        said = [DECISIONS[d] for d, item in zip(decisions, script, strict=True) if item["kind"] == LOOK]
+        made = [f"{STEPS[c['old']]}>{STEPS[c['new']]} {c['until'] // MINUTE}" for c in changes[:count]]
+        return said, made
+
+
+DAY = 24 * 60
+CASES: list[tuple[str, list[Event], list[str], list[str]]] = [
+    ("nothing happens", [look(0), fine(1)], ["allow", "allow"], []),
+    ("asked: only for looks without a reason", [look(0, ASK), fine(1, ASK)], ["ask_reason", "allow"], [f"none>ask_reason {DAY}"]),
+    ("presence: for every reveal", [look(0, UP), fine(1, UP)], ["step_up"] * 2, [f"none>step_up {DAY}"]),
+    ("masked looks go on", [look(0, UP), look(1, UP, reveal=0)], ["step_up", "allow"], [f"none>step_up {DAY}"]),
+    ("throttled", [look(0, SLOW)], ["throttle"], [f"none>throttle {DAY}"]),
+    ("the session ends", [look(0, END), look(1, END, reveal=0)], ["deny", "deny"], [f"none>end_session {DAY}"]),
+    ("a rung at a time or all at once", [look(0, ASK), look(1, UP), look(2, END)], ["ask_reason", "step_up", "deny"],
+     [f"none>ask_reason {DAY}", f"ask_reason>step_up {DAY + 1}", f"step_up>end_session {DAY + 2}"]),
+    ("a step expires by itself", [look(0, UP), look(DAY - 1), look(DAY)], ["step_up", "step_up", "allow"],
+     [f"none>step_up {DAY}", "step_up>none 0"]),
+    ("and is taken anew while the evidence stands", [look(0, UP), look(DAY, UP)], ["step_up", "step_up"],
+     [f"none>step_up {DAY}", "step_up>none 0", f"none>step_up {2 * DAY}"]),
+    ("suspension falls to masked work after fifteen minutes", [look(0, STOP), look(14, STOP), look(15, STOP), fine(16, STOP), look(17, STOP, reveal=0)],
+     ["deny", "deny", "mask", "mask", "allow"], ["none>suspend 15", f"suspend>mask {DAY + 15}"]),
+    ("and is not renewed for a day", [look(0, STOP), look(20, STOP), look(DAY, STOP), look(DAY + 21, STOP)],
+     ["deny", "mask", "mask", "deny"],
+     ["none>suspend 15", f"suspend>mask {DAY + 20}", "mask>none 0", f"none>suspend {DAY + 36}"]),
+    ("asking relaxes by looks", [look(0, ASK), fine(1, 2.5), fine(2, 1.5), look(3, 1.5)], ["ask_reason", "allow", "allow", "allow"],
+     [f"none>ask_reason {DAY}", "ask_reason>none 0"]),
+    ("presence does not relax by looks", [look(0, UP), fine(1, 1.0)], ["step_up", "step_up"], [f"none>step_up {DAY}"]),
+    ("but by evidence taken back", [look(0, UP), retract(1, 1.0), look(2, 1.0)], ["step_up", "allow"], [f"none>step_up {DAY}", "step_up>none 0"]),
+    ("as far as it goes", [look(0, UP), retract(1, 3.5), look(2, 3.5)], ["step_up", "ask_reason"],
+     [f"none>step_up {DAY}", f"step_up>ask_reason {DAY + 1}"]),
+    ("a little back is not enough", [look(0, UP), retract(1, 4.5)], ["step_up"], [f"none>step_up {DAY}"]),
+    ("a suspension ends when its evidence goes", [look(0, STOP), retract(1, 0.0), look(2)], ["deny", "allow"], ["none>suspend 15", "suspend>none 0"]),
+    ("a retraction never takes a step up", [retract(0, STOP)], [], []),
+    ("the bucket masks what has no reason", [look(0, left=-1.0), fine(1, left=0.0), look(2, left=-1.5), look(61, left=3.0)],
+     ["mask", "allow", "mask", "allow"], ["none>mask 60", "mask>none 0"]),
+    ("under asking the bucket is silent", [look(0, ASK, left=-1.0)], ["ask_reason"], [f"none>ask_reason {DAY}"]),
+    ("a bucket mask gives way to a step", [look(0, left=-1.0), look(1, UP)], ["mask", "step_up"], ["none>mask 60", f"mask>step_up {DAY + 1}"]),
+    ("a login can take a step", [look(0, UP, kind=LOGIN, first=0, reveal=0), look(1, UP)], ["step_up"], [f"none>step_up {DAY}"]),
+    ("no account, no standing", [look(0, STOP, account=-1)], ["allow"], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "decisions", "changes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_script(script: list[Event], decisions: list[str], changes: list[str]) -> None:
+    assert Ladder().run(script) == (decisions, changes)
+
+
+@pytest.mark.parametrize(("script", "decisions", "changes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_script_row_by_row(script: list[Event], decisions: list[str], changes: list[str]) -> None:
+    ladder = Ladder()
+    parts = [ladder.run([item]) for item in script]
+    assert ([d for part in parts for d in part[0]], [c for part in parts for c in part[1]]) == (decisions, changes)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4])
+def test_each_threshold_is_reached_and_not_before(number: int) -> None:
+    limits = thresholds(DEFAULT)
+    at = [DEFAULT.ask_reason_at, DEFAULT.step_up_at, DEFAULT.throttle_at, DEFAULT.end_session_at, DEFAULT.suspend_at][number]
+    assert wanted_step(float(np.log(at)) + 1e-9, limits) == number + 2
+    assert wanted_step(float(np.log(at)) - 1e-9, limits) == (number + 1 if number else 0)
+
+
+def test_a_role_without_steps_takes_none() -> None:
+    assert Ladder().run([look(0, STOP, left=-1.0)], steps=0) == (["allow"], [])
+
+
+def test_unexplained_records_are_counted_from_the_start_of_the_evidence() -> None:
+    ladder = Ladder()
+    ladder.run([look(0), look(1), look(2, 1.0), look(3, 1.0), fine(4, 1.0), look(5, 1.0, first=0), look(6, 1.0)])
+    assert ladder.records == [1, 1, 2, 3, 3, 3, 4]
+    assert ladder.standing[0]["since"] == MINUTE
+
+
+def test_accounts_do_not_touch_each_other() -> None:
+    ladder = Ladder()
+    ladder.run([look(0, STOP, account=1), look(1)])
+    assert [STEPS[row["step"]] for row in ladder.standing] == ["none", "suspend", "none"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 600), st.floats(0, 14), st.sampled_from([LOOK, LOGIN, RETRACT]), st.booleans(), st.floats(-3, 8)), max_size=40))
+def test_whatever_comes_nobody_is_held_without_end(items: list[tuple[int, float, int, bool, float]]) -> None:
+    clock, script = 0, []
+    for wait, log10, kind, explained, left in items:
+        clock += wait
+        script.append(look(clock, log10, kind=kind, reason=int(explained), left=left, reveal=int(kind == LOOK)))
+    ladder = Ladder()
+    ladder.run(script)
+    row = ladder.standing[0]
+    longest = 15 * MINUTE if STEPS[row["step"]] == "suspend" else 24 * HOUR
+    assert row["until"] - clock * MINUTE <= longest
+    # and calm looks after that are allowed
+    assert Ladder.run(ladder, [fine(clock + 2 * DAY + 30), fine(clock + 4 * DAY)])[0][-1] == "allow"
+
+
+def test_spans_are_those_of_the_settings() -> None:
+    assert spans_ms(PolicySettings(step_hours=2, suspend_minutes=5)).tolist() == [2 * HOUR, 5 * MINUTE, HOUR]
