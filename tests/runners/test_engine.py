@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from watchbill.core.errors import LedgerBusy
+from watchbill.core.errors import LedgerBusy, LedgerError
 from watchbill.core.settings import Settings
 from watchbill.ledger.reader import Ledger
 from watchbill.records.parse import parse_ndjson
@@ -109,7 +109,7 @@ def test_ten_million_duplicates_in_small(tmp_path: Path) -> None:
         one.take(again.keep(again.table.column("time").combine_chunks().is_valid().to_numpy(zero_copy_only=False)))
     assert one.counts.duplicates == 20 * 50_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
-    assert one.journal.durable == 50_000
+    assert one.journal.durable == 50_001  # with the record of the settings
     one.close()
 
 
@@ -144,7 +144,7 @@ def test_a_full_disk_stops_acknowledging_says_so_and_recovers(tmp_path: Path) ->
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
-    assert height == 3
+    assert height == 4  # with the record of the settings
     assert said, "nothing was said of the full disk"
     one.close()
     assert ids(tmp_path) == ["r1", "r2", "r3"]
@@ -203,7 +203,7 @@ def test_a_clock_that_goes_back_and_one_that_jumps(tmp_path: Path) -> None:
     assert one.counts.quarantined == 1
     one.close()
     table = pa.concat_tables(list(Ledger(tmp_path).records(["id", "arrival"]))).sort_by("seq")
-    assert table.column("id").to_pylist() == ["r1", "r2", "r4"]
+    assert ids(tmp_path) == ["r1", "r2", "r4"]
     arrivals = table.column("arrival").to_pylist()
     assert arrivals == sorted(arrivals)
 
@@ -221,3 +221,39 @@ def test_what_a_source_says_of_masking_is_journaled_once(tmp_path: Path) -> None
     two.close()
     kinds = [row for table in Ledger(tmp_path).records(["kind"]) for row in table.column("kind").to_pylist()]
     assert kinds.count("wb.source") == 1
+
+
+def test_a_change_of_settings_is_a_record_and_old_records_keep_theirs(tmp_path: Path) -> None:
+    """After a restart each record is judged again under the settings of its time."""
+    strict = Settings.model_validate({"policy": {"ask_reason_at": 1.5, "step_up_at": 2, "throttle_at": 3, "end_session_at": 4}})
+    rows = [look(number, waybill=f"W{number}") for number in range(600)]
+    first = engine(tmp_path / "a")
+    first.take(batch(*rows[:300]))
+    first.close()
+    second = Engine(tmp_path / "a", strict, ManualClock(START))
+    assert second.pipeline.settings == Settings()
+    second.take(batch(*rows[300:]))
+    assert second.pipeline.settings == strict
+    said = dict(second.counts.decisions)
+    second.close()
+    third = Engine(tmp_path / "a", strict, ManualClock(START))  # all from the journal
+    assert third.counts.decisions == said
+    third.checkpoint()
+    third.close()
+    fourth = Engine(tmp_path / "a", strict, ManualClock(START))
+    assert (fourth.pipeline.settings, fourth.counts.decisions) == (strict, said)
+    fourth.take(batch(look(1000)))
+    fourth.close()
+    kinds = [row for table in Ledger(tmp_path / "a").records(["kind"]) for row in table.column("kind").to_pylist()]
+    assert kinds.count("wb.settings") == 2
+
+
+def test_kept_settings_that_were_changed_are_refused(tmp_path: Path) -> None:
+    one = engine(tmp_path)
+    one.take(batch(look(1)))
+    one.checkpoint()
+    one.close()
+    kept = next((tmp_path / "settings").glob("*.json"))
+    kept.write_text(kept.read_text().replace("Asia/Shanghai", "Europe/Berlin"))
+    with pytest.raises(LedgerError, match="were changed"):
+        engine(tmp_path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from watchbill.context.events import EVENT, LOOK, RETRACT
-from watchbill.core.kernel import kernel
+from watchbill.core.kernel import Row, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -75,8 +75,10 @@ def close_ticket(spans: NDArray[np.void], key: np.uint64, time: int, until: int,
 
 @kernel
 def holds(spans: NDArray[np.void], key: np.uint64, time: int, early_ms: int, window_ms: int) -> bool:
-    """Whether `key` holds at `time`: not before `since - early_ms`, before `until`, at most `window_ms` after its
-    latest renewal."""
+    """Whether `key` holds at `time`.
+
+    That is: not before `since - early_ms`, before `until`, at most `window_ms` after the latest renewal.
+    """
     cell = spans[span_slot(spans, key)]
     if cell.key == np.uint64(0):
         return False

@@ -1,11 +1,11 @@
 """The settings file of `watchbill run` (TOML): where the home is, what is read, and how the engine is set.
 
-    home = "/var/lib/watchbill"          # relative paths stand beside the file
-    reference = "reference"
-    [engine]                              # core/settings.py: reasons, gates, risk, policy, limits ...
-    [records]                             # records/limits.py
-    [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
-    [http]                                # web/ingest.py: host, port, certificate
+home = "/var/lib/watchbill"          # relative paths stand beside the file
+reference = "reference"
+[engine]                              # core/settings.py: reasons, gates, risk, policy, limits ...
+[records]                             # records/limits.py
+[sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
+[http]                                # web/ingest.py: host, port, certificate
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
 from watchbill.runners.references import References
+from watchbill.runners.settingskept import SettingsKept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,12 +80,15 @@ class Engine:
         self.done = 0
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
+        self.kept = SettingsKept(home)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self._seeded = not replay or self.journal.height > 0
         if not replay:
             forget_seed(home)
         try:
             self._recover()
+            if (change := self.kept.change_to(settings)) is not None:
+                self._control.append(("wb.settings", change))
         except BaseException:
             self.journal.close()
             raise
@@ -101,6 +105,7 @@ class Engine:
 
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
+        self.pipeline = Pipeline(self.kept.take(state["settings"]))
         # names first, then the tables, whose arrays index them
         self.pipeline.restore(state)
         for name, key in state["references"].items():
@@ -116,6 +121,7 @@ class Engine:
         """Step over a frame that is journaled already."""
         moved = json.loads(frame.positions)
         self.positions.update(moved["positions"])
+        self.last_arrival.update(dict.fromkeys(moved["positions"], frame.arrival))
         if frame.count:
             table = unpack(frame.payload)
             for source in pc.unique(table.column("source")).to_pylist():
@@ -179,8 +185,7 @@ class Engine:
         else:
             keep = judged.keep
         batch = batch.keep(keep)
-        if stamped.arrival > self.arrival:
-            self.arrival = stamped.arrival
+        self.arrival = max(self.arrival, stamped.arrival)
         self.counts.duplicates += same
         self.counts.quarantined += len(batch.quarantined)
         self.positions[batch.source] = batch.position
@@ -249,7 +254,12 @@ class Engine:
 
     def _obey(self, kind: str, extra: str) -> None:
         told = json.loads(extra)
-        if kind == "wb.source":
+        if kind == "wb.settings":
+            before = self.kept.in_force
+            settings = self.kept.take(told)
+            if before.get("digest") != told["digest"]:
+                self.pipeline = self.pipeline.switched(settings)
+        elif kind == "wb.source":
             self.masking[told["source"]] = told["masking"]
         elif kind == "wb.reload":
             change = told
@@ -277,7 +287,7 @@ class Engine:
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
             "interventions_bytes": self.outputs.mark(self.done), "references": dict(self.references.in_force),
-            "positions": self.positions, "last_arrival": self.last_arrival, "masking": self.masking, "arrival": self.arrival,
+            "positions": self.positions, "last_arrival": self.last_arrival, "masking": self.masking, "settings": self.kept.in_force, "arrival": self.arrival,
             "counts": vars(self.counts),
         }  # fmt: skip
         save_checkpoint(self.home, self.done, state)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from watchbill.ledger.reader import Ledger
 from watchbill.records.dedup import content_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from watchbill.records.dedup import Lookup
 
-def sealed_lookup(home: Path) -> Callable[[str, list[str]], list[int | None]]:
-    """A function (source, ids) -> content hash of each, None where the ledger holds no such record."""
 
-    def lookup(source: str, ids: list[str]) -> list[int | None]:
-        ledger = Ledger(home)
-        out: list[int | None] = []
-        for identity in ids:
-            found = ledger.find("id", identity)
-            found = found.filter(pc.equal(found.column("source"), source)) if found.num_rows else found
-            out.append(int(content_hashes(found)[0]) if found.num_rows else None)
-        return out
+def sealed_lookup(home: Path) -> Lookup:
+    """A function (source, ids, before) -> content hash of each, None where no such record arrived before `before`."""
+
+    def lookup(source: str, ids: list[str], before: int) -> list[int | None]:
+        found = Ledger(home).find_all("id", ids, before)
+        if not found.num_rows:
+            return [None] * len(ids)
+        known: dict[tuple[str, str], int] = {}
+        columns = (found.column("source").to_pylist(), found.column("id").to_pylist(), content_hashes(found).tolist())
+        for sent_by, identity, content in zip(*columns, strict=True):
+            known.setdefault((sent_by, identity), content)  # in order of seq: the first stands
+        return [known.get((source, identity)) for identity in ids]
 
     return lookup

@@ -244,6 +244,22 @@ class Pipeline:
                 part.restore(own)
         self.refresh()
 
+    def switched(self, settings: Settings) -> Pipeline:
+        """This pipeline's state under other settings: what the settings made meaningless begins anew.
+
+        With other roles, what was learned by role (coverage, peers' rates) does.
+        """
+        saved = self.snapshot()
+        fresh = Pipeline(settings)
+        if fresh.context.roles != self.context.roles:
+            learned = ("coverage/", "detector.volume/")
+            saved = {name: value for name, value in saved.items() if not name.startswith(learned)}
+        fresh.restore(saved)
+        for name, table in self.context.tables.items():
+            fresh.context.apply(name, table)
+        fresh.refresh()
+        return fresh
+
     def bytes_an_account(self) -> float:
         """State kept for each account, waiting looks and their factors included, on average."""
         fixed = self.standing.itemsize + self.coverage.habits.itemsize + self.context.desk.itemsize
