@@ -108,3 +108,21 @@ def test_statistics_leave_out_row_groups(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Span, "may_hold", told)
     Ledger(home).of_account("E003")
     assert 0 < sum(asked) < len(asked) / 2
+
+
+def test_several_values_in_one_pass_and_only_what_came_before(home: Path, make: Any) -> None:
+    table, ledger = make(3000, days=2.5), Ledger(home)
+    rows = [0, 700, 2349, 2350, 2999]
+    ids = [table["id"][row].as_py() for row in rows]
+    assert seqs(ledger.find_all("id", [*ids, "nobody"])) == rows
+    for row in rows:
+        early = set(seqs(ledger.find_all("id", ids, table["arrival"][row].as_py())))
+        assert {one for one in rows if table["arrival"][one].as_py() < table["arrival"][row].as_py()} <= early <= set(rows)
+    assert ledger.find_all("id", ids, 0).num_rows == 0
+
+
+def test_several_accounts_in_one_pass(home: Path) -> None:
+    ledger = Ledger(home)
+    found = ledger.of_accounts(["E001", "E005", "E999"], ["account", "kind"])
+    assert found.column_names == ["account", "kind", "seq"]
+    assert seqs(found) == sorted(seqs(ledger.of_account("E001")) + seqs(ledger.of_account("E005")))

@@ -77,7 +77,7 @@ def test_at_least_seven_days_then_the_index() -> None:
     asked: list[tuple[str, list[str]]] = []
     old = int(content_hashes(table([{}]))[0])
 
-    def lookup(source: str, ids: list[str]) -> list[int | None]:
+    def lookup(source: str, ids: list[str], _before: int) -> list[int | None]:
         asked.append((source, ids))
         return [{"a": old, "b": old + 1}.get(i) for i in ids]
 
@@ -101,7 +101,7 @@ def test_cuts_and_restarts_change_nothing(script: list[tuple[str, int, int]], st
     days = np.cumsum([d for *_, d in script]).tolist()
     truth: dict[str, int] = {}
 
-    def lookup(_source: str, ids: list[str]) -> list[int | None]:
+    def lookup(_source: str, ids: list[str], _before: int) -> list[int | None]:
         return [truth.get(i) for i in ids]
 
     def run(size: int) -> str:

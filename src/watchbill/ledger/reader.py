@@ -135,6 +135,35 @@ class Ledger:
         parts.extend(_matching(table, column, value) for table in self._tail(limit))
         return self._gather(parts, limit)
 
+    def find_all(self, column: str, values: Sequence[str], before: int | None = None) -> pa.Table:
+        """As `find` for several values of a text column in one pass; with `before` only what arrived before that moment.
+
+        Args:
+            column: an indexed text column.
+            values: what to find.
+            before: epoch milliseconds; whole segments and frames of later arrival are left out.
+        """
+        parts = []
+        for segment in self._manifest.segments:
+            if before is None or segment.arrival[0] < before:
+                parts += self._find_all_in(segment, column, values)
+        last = self._manifest.segments[-1].arrival[1] if self._manifest.segments else 0
+        if before is None or last < before:
+            wanted = pa.array(values, pa.string())
+            for table in self._tail(self.height):
+                parts.append(table.filter(pc.is_in(table.column(column), wanted)))
+                if before is not None and table.num_rows and table.column("arrival")[-1].as_py() >= before:
+                    break
+        return self._gather(parts, self.height)
+
+    def _find_all_in(self, segment: Segment, column: str, values: Sequence[str]) -> list[pa.Table]:
+        """Rows of one segment with any of the values; the segment is opened only when its index knows one."""
+        path = segment.path(self.home, f"{column}.idx")
+        known = f"{column}.idx" in segment.digests
+        held = [value for value in values if not known or rows_of(path, hash_text(value)).shape[0]]
+        found = (self._find_in(segment, column, value, hash_text(value)) for value in held)
+        return [table for table in found if table is not None]
+
     def of_account(
         self, account: str, from_ms: int | None = None, to_ms: int | None = None, upto: int | None = None
     ) -> pa.Table:

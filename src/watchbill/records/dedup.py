@@ -39,8 +39,9 @@ DAYS_KEPT = 7
 _FILTER_KEYS_MIN = 1 << 16
 _FILTER_KEYS_MAX = 1 << 24
 CONFLICT_REASON = "a record with this id but other content was here before; the first one stands"
-Lookup = Callable[[str, list[str]], list[int | None]]
-"""The sealed index: (source, ids) -> content hash of each (as `content_hashes` gives it), None when it is not there."""
+Lookup = Callable[[str, list[str], int], list[int | None]]
+"""The ledger: (source, ids, before) -> content hash of each (as `content_hashes` gives it), None when it is not there.
+Only records that arrived before `before` (epoch ms) are asked for: later ones stand in the exact table."""
 
 
 def content_hashes(table: pa.Table) -> NDArray[np.uint32]:
@@ -182,7 +183,8 @@ class Seen:
         others = [row for row in rows.tolist() if row not in answers]
         if self._lookup is not None and others:
             ids = table.column("id").take(pa.array(others)).to_pylist()
-            answers.update(zip(others, self._lookup(source, ids), strict=True))
+            before = (self._day - DAYS_KEPT) * DAY_MS
+            answers.update(zip(others, self._lookup(source, ids, before), strict=True))
         for row, answer in answers.items():
             if answer is not None:
                 verdict[row] = SAME if answer == int(content[row]) else CONFLICT
