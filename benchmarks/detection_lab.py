@@ -85,11 +85,22 @@ def honest_of(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
                      count(*), count(*) filter (decision in ('mask', 'ask_reason')), count(*) filter (decision in {STOPPED}),
                      count(*) filter (first and shown), count(*) filter (first and shown and explained)
               from looks where not wrongful and not attacked"""
-    names = ("days", "days_stopped", "people_stopped", "looks", "looks_asked", "looks_stopped", "first", "first_explained")
+    names = (
+        "days",
+        "days_stopped",
+        "people_stopped",
+        "looks",
+        "looks_asked",
+        "looks_stopped",
+        "first",
+        "first_explained",
+    )
     out = dict(zip(names, db.execute(sql).fetchone() or (), strict=True))
     owners = f"select count(*), count(*) filter (decision in {STOPPED}) from looks where not wrongful and attacked"
     out["owner_looks"], out["owner_stopped"] = db.execute(owners).fetchone() or (0, 0)
-    chance = "select count(*) filter (wrongful and shown), count(*) filter (wrongful and shown and explained) from looks"
+    chance = (
+        "select count(*) filter (wrongful and shown), count(*) filter (wrongful and shown and explained) from looks"
+    )
     out["wrongful"], out["wrongful_explained"] = db.execute(chance).fetchone() or (0, 0)
     return {name: int(value) for name, value in out.items()}
 
@@ -124,9 +135,21 @@ def report(worlds: list[dict[str, Any]], what: str) -> None:
             continue
         stopped = f"{sum(a['accounts_stopped'] for a in mine)} of {sum(a['accounts'] for a in mine)}"
         within = sum(a["before_stop"] <= limit and a["accounts_stopped"] == a["accounts"] for a in mine)
-        columns = [spread([attack[name] for attack in mine]) for name in ("before_any", "before_stop", "in_all", "shown")]
+        columns = [
+            spread([attack[name] for attack in mine]) for name in ("before_any", "before_stop", "in_all", "shown")
+        ]
         rows.append([kind, len(mine), stopped, *columns, limit, f"{within} of {len(mine)}"])
-    head = ["attack", "staged", "accounts stopped", "before any answer but allow", "before stop", "got in all", "unwatched", "limit", "within"]
+    head = [
+        "attack",
+        "staged",
+        "accounts stopped",
+        "before any answer but allow",
+        "before stop",
+        "got in all",
+        "unwatched",
+        "limit",
+        "within",
+    ]
     say(f"Records got, median (95 %) / 90 % of attacks; {what}", head, rows)
     sums = {name: sum(one_["honest"][name] for one_ in worlds) for name in worlds[0]["honest"]}
     daily = sums["days_stopped"] / max(1, sums["days"])
@@ -162,7 +185,9 @@ def main() -> None:
         worlds.append(child(__file__, "--inner", str(place)))
         if not given.keep_worlds:
             shutil.rmtree(place)
-    what = f"seeds {given.seeds}, {given.outlets} outlets, {given.days} days, scale {given.scale:g}, {records:,} records"
+    what = (
+        f"seeds {given.seeds}, {given.outlets} outlets, {given.days} days, scale {given.scale:g}, {records:,} records"
+    )
     report(worlds, what)
 
 

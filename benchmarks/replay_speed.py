@@ -151,7 +151,12 @@ def compare(records: int, seed: int, repeat: int, forms: list[str]) -> None:
         for form, run in runs.items()
     ]
     head = ["", "s", "s a million", "records/s", "CPU-s a million", "peak MiB", "times the peer", "by CPU", ""]
-    say(f"Replay of {peer['records']:,} records", head, rows, f"best of {repeat}; start (imports) {runs['ndjson']['start']:.1f} s more")
+    say(
+        f"Replay of {peer['records']:,} records",
+        head,
+        rows,
+        f"best of {repeat}; start (imports) {runs['ndjson']['start']:.1f} s more",
+    )
     names = list(dict.fromkeys(name for run in runs.values() for name in run["stages"]))
     shares = [[name, *(_stage(run, name, million) for run in runs.values())] for name in names]
     say("Where the CPU goes, microseconds a record (wall where it waits)", ["stage", *runs], shares)
