@@ -67,7 +67,8 @@ def main() -> None:
     print("|---|---|---|---|")
     for share in (0.98, 0.80, 0.50, 0.30):
         median, late, never = delays(np.random.default_rng(given.seed), share, limit, given.accounts)
-        print(f"| {share:.0%} | {median:.0f} | {late:.0f} | {never:.1%} |")
+        shown = [f"{looks:.0f}" if np.isfinite(looks) else "over 300" for looks in (median, late)]
+        print(f"| {share:.0%} | {shown[0]} | {shown[1]} | {never:.1%} |")
 
 
 if __name__ == "__main__":

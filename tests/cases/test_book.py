@@ -11,19 +11,29 @@ from watchbill.cases.book import CaseBook, Signal, kind_of
 from watchbill.responses.policy import STEPS
 
 NONE, MASK, ASK, UP, SUSPEND = (STEPS.index(name) for name in ("none", "mask", "ask_reason", "step_up", "suspend"))
-FIRST = Signal(seq=10, time=1_000, account="a", old=NONE, new=ASK, since=900, records=4, posterior=0.2, evidence={"unexplained": 8.0})
+FIRST = Signal(
+    seq=10,
+    time=1_000,
+    account="a",
+    old=NONE,
+    new=UP,
+    since=900,
+    records=4,
+    posterior=0.2,
+    evidence={"unexplained": 8.0},
+)
 
 
-def test_a_case_opens_at_asking_and_gathers() -> None:
+def test_a_case_opens_at_a_step_that_stops_and_gathers() -> None:
     book = CaseBook()
     assert book.take(FIRST) == "c10"
-    second = replace(FIRST, seq=20, time=2_000, old=ASK, new=UP, records=9, posterior=0.4, since=950, devices=("d",), evidence={"unexplained": 12.0, "volume": 3.0, "canary": 0.5})  # fmt: skip
+    second = replace(FIRST, seq=20, time=2_000, old=UP, new=SUSPEND, records=9, posterior=0.4, since=950, devices=("d",), evidence={"unexplained": 12.0, "volume": 3.0, "canary": 0.5})  # fmt: skip
     assert book.take(second) == "c10"
     case = book.cases["c10"]
     assert (case.opened, case.updated, case.since, case.until, case.records) == (1_000, 2_000, 900, 2_000, 9)
     assert case.reasons == {"unexplained": (12.0, 9), "volume": (3.0, 9)}
     assert case.devices == ["d"]
-    assert case.step_worst == UP
+    assert case.step_worst == SUSPEND
     assert case.posterior == 0.4
 
 
@@ -34,6 +44,26 @@ def test_a_mask_alone_is_no_case_but_belongs_to_an_open_one() -> None:
     assert book.cases == {}
     book.take(FIRST)
     assert book.take(replace(mask, seq=30)) == "c10"
+
+
+def test_being_asked_is_no_case_but_a_clue_that_is_nearly_proof_opens_one() -> None:
+    book = CaseBook()
+    assert book.take(replace(FIRST, new=ASK)) is None
+    assert book.take(replace(FIRST, new=ASK, evidence={"volume": 11.5})) is None
+    assert book.take(replace(FIRST, new=ASK, account="b", evidence={"canary": 11.5})) == "c10"
+    assert book.take(replace(FIRST, new=MASK, account="c", evidence={"canary": 11.5})) is None
+
+
+def test_a_run_that_is_over_does_not_widen_its_case_until_standing_rises_again() -> None:
+    book = CaseBook()
+    book.take(FIRST)
+    book.look("a", 12, 3_000, 5)
+    book.look("a", 15, 90_000, 1)  # evidence had fallen to nothing and begins anew
+    book.look("a", 16, 91_000, 6)
+    assert book.cases["c10"].until == 3_000
+    book.take(replace(FIRST, seq=20, time=95_000, records=8))
+    book.look("a", 21, 96_000, 9)
+    assert book.cases["c10"].until == 96_000
 
 
 def test_weaker_evidence_does_not_overwrite_stronger() -> None:
@@ -47,7 +77,7 @@ def test_weaker_evidence_does_not_overwrite_stronger() -> None:
 def test_a_case_is_contained_and_opens_again_and_is_never_closed_by_itself() -> None:
     book = CaseBook()
     statuses = []
-    for old, new in ((NONE, ASK), (ASK, NONE), (NONE, UP), (UP, SUSPEND), (SUSPEND, MASK), (MASK, NONE)):
+    for old, new in ((NONE, UP), (UP, NONE), (NONE, ASK), (ASK, SUSPEND), (SUSPEND, MASK), (MASK, NONE)):
         book.take(replace(FIRST, old=old, new=new))
         statuses.append(book.cases["c10"].status)
     assert statuses == ["open", "contained", "open", "open", "contained", "contained"]
@@ -58,8 +88,8 @@ def test_looks_widen_an_open_case_and_not_the_time_before_it() -> None:
     book.take(FIRST)
     book.look("a", 9, 5_000, 50)  # came before the case: another cut of the batches would not have shown it
     assert book.cases["c10"].until == 1_000
-    book.look("a", 12, 3_000, 7)
-    book.look("a", 13, 2_000, 6)
+    book.look("a", 12, 3_000, 6)
+    book.look("a", 13, 2_000, 7)
     book.look("b", 14, 9_000, 99)
     assert (book.cases["c10"].until, book.cases["c10"].records) == (3_000, 7)
     assert book.accounts == ["a"]

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
-import hypothesis
 import pytest
 from numpy.typing import NDArray
 
@@ -13,6 +13,7 @@ from watchbill.context.context import Context
 from watchbill.context.reference import TABLES, _type_of
 from watchbill.records.columns import Columns, columns_of
 from watchbill.records.schema import SCHEMA
+import itertools
 
 hypothesis.settings.register_profile("kernels", deadline=None)  # the first call of a kernel compiles it
 hypothesis.settings.load_profile("kernels")
@@ -37,7 +38,7 @@ def join(context: Context, columns: Columns, edges: list[int] | None = None) -> 
     """All events of the records, cut where the context asks for it and at `edges`."""
     cuts = sorted({0, *context.cuts(columns), *(edges or [])})
     out = []
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in itertools.pairwise(cuts):
         piece = columns.cut(start, stop)
         events = context.join(context.prepare(piece), piece.subjects).copy()
         events["row"] += start

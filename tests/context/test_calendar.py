@@ -13,7 +13,15 @@ from watchbill.context.calendar import Calendar
 from watchbill.core.errors import SettingsError
 
 # half-hour zones change their offset within a UTC hour; Lord Howe moves by half an hour; Chatham is 45 minutes off
-ZONES = ["Asia/Shanghai", "Europe/Berlin", "America/St_Johns", "Australia/Adelaide", "Australia/Lord_Howe", "Pacific/Chatham", "UTC"]
+ZONES = [
+    "Asia/Shanghai",
+    "Europe/Berlin",
+    "America/St_Johns",
+    "Australia/Adelaide",
+    "Australia/Lord_Howe",
+    "Pacific/Chatham",
+    "UTC",
+]
 CHANGES = [1_711_846_800_000, 1_728_144_000_000, 1_728_145_800_000, 1_712_417_400_000, 1_729_990_800_000]
 
 

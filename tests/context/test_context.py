@@ -82,10 +82,24 @@ def test_memory_is_flat_over_days(events_of: Events) -> None:
     sizes = []
     for day in range(40):
         base = START + day * DAY
-        looks = [{"kind": "view", "time": base + n * 1000, "account": f"a{n % 5}", "waybill": f"w{day}-{n}"} for n in range(150)]
-        scans = [{"kind": "scan", "time": base + 200_000 + n, "waybill": f"s{day}-{n}", "outlet": "o", "status": "signed"} for n in range(150)]
+        looks = [
+            {"kind": "view", "time": base + n * 1000, "account": f"a{n % 5}", "waybill": f"w{day}-{n}"}
+            for n in range(150)
+        ]
+        scans = [
+            {"kind": "scan", "time": base + 200_000 + n, "waybill": f"s{day}-{n}", "outlet": "o", "status": "signed"}
+            for n in range(150)
+        ]
         events_of(made, looks + scans)
-        parts = (made.work.cells, made.work.words, made.signed.cells, made.tickets.cells, made.heads.cells, made.pool, made.desk)
+        parts = (
+            made.work.cells,
+            made.work.words,
+            made.signed.cells,
+            made.tickets.cells,
+            made.heads.cells,
+            made.pool,
+            made.desk,
+        )
         sizes.append(sum(part.nbytes for part in parts))
     assert max(sizes[-5:]) <= max(sizes[30:35])
 

@@ -55,7 +55,7 @@ def test_busy_and_quiet_days_are_not_gated() -> None:
     feeds.run(START, 10 * 24 * 60, rates)
     calm = feeds.run(START + 10 * DAY, 3 * 24 * 60, rates)
     surge = feeds.run(START + 13 * DAY, 24 * 60, [3 * rate for rate in rates])
-    print(f"gated minutes of a working feed: {calm.mean():.4f}")
+    print(f"gated minutes of a working feed: {calm.mean():.4f}")  # noqa: T201
     assert calm.mean() < 0.01
     assert not surge.any()
 
@@ -111,7 +111,10 @@ def exact(count: int, mean: float, variance: float) -> float:
     else:
         size = mean * mean / (variance - mean)
         p = size / (size + mean)
-        logs = [math.lgamma(k + size) - math.lgamma(size) - math.lgamma(k + 1) + size * math.log(p) + k * math.log1p(-p) for k in range(count + 1)]
+        logs = [
+            math.lgamma(k + size) - math.lgamma(size) - math.lgamma(k + 1) + size * math.log(p) + k * math.log1p(-p)
+            for k in range(count + 1)
+        ]
     return math.fsum(math.exp(term) for term in logs)
 
 

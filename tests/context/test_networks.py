@@ -16,9 +16,13 @@ from watchbill.core.errors import SettingsError
 
 Tables = Callable[[str, list[dict[str, Any]]], pa.Table]
 BASE = int(ipaddress.IPv4Address("10.0.0.0"))
-FOUR = st.builds(lambda ip, bits: f"{ipaddress.IPv4Address(BASE + ip)}/{bits}", st.integers(0, 600), st.integers(20, 32))
+FOUR = st.builds(
+    lambda ip, bits: f"{ipaddress.IPv4Address(BASE + ip)}/{bits}", st.integers(0, 600), st.integers(20, 32)
+)
 SIX_BASE = int(ipaddress.IPv6Address("2001:db8::"))
-SIX = st.builds(lambda ip, bits: f"{ipaddress.IPv6Address(SIX_BASE + ip)}/{bits}", st.integers(0, 600), st.integers(116, 128))
+SIX = st.builds(
+    lambda ip, bits: f"{ipaddress.IPv6Address(SIX_BASE + ip)}/{bits}", st.integers(0, 600), st.integers(116, 128)
+)
 ADDRESS = st.builds(lambda ip: str(ipaddress.IPv4Address(BASE + ip)), st.integers(-5, 700)) | st.builds(
     lambda ip: str(ipaddress.IPv6Address(SIX_BASE + ip)), st.integers(0, 700)
 )
@@ -51,16 +55,33 @@ def test_the_longest_prefix_wins_and_of_equals_the_later_row(cidrs: list[str], i
 
 def test_ends_of_the_address_space_and_what_is_no_address(tables: Tables) -> None:
     names = Interner("places", 1000)
-    rows = [{"network": "0.0.0.0/0", "place": "all"}, {"network": "255.255.255.255", "place": "last"}, {"network": "::ffff:10.0.0.0/104", "place": "ten"}]
+    rows = [
+        {"network": "0.0.0.0/0", "place": "all"},
+        {"network": "255.255.255.255", "place": "last"},
+        {"network": "::ffff:10.0.0.0/104", "place": "ten"},
+    ]
     networks = networks_of(tables("networks", rows), names)
-    ips = ["0.0.0.0", "255.255.255.255", "255.255.255.254", "10.9.9.9", "::ffff:10.1.1.1", "::1", "nonsense", "999.1.1.1", "", None]  # noqa: S104
+    ips = [
+        "0.0.0.0",
+        "255.255.255.255",
+        "255.255.255.254",
+        "10.9.9.9",
+        "::ffff:10.1.1.1",
+        "::1",
+        "nonsense",
+        "999.1.1.1",
+        "",
+        None,
+    ]
     assert places(networks, names, ips) == ["all", "last", "all", "ten", "ten", "", "", "", "", ""]
     assert places(Networks(), names, ips) == [""] * 10
 
 
 def test_a_place_keeps_its_number_over_reloads_and_shrinking(tables: Tables) -> None:
     names = Interner("places", 1000)
-    rows = [{"network": f"10.0.{i}.0/24", "place": f"p{i}", "lat": float(i), "lon": 1.0, "kind": "office"} for i in range(5)]
+    rows = [
+        {"network": f"10.0.{i}.0/24", "place": f"p{i}", "lat": float(i), "lon": 1.0, "kind": "office"} for i in range(5)
+    ]
     before = networks_of(tables("networks", rows), names)
     after = networks_of(tables("networks", [rows[3]]), names)
     ips = pa.chunked_array([["10.0.3.7"]])

@@ -52,7 +52,8 @@ def context(tables: Tables) -> Context:
     made = Context(SETTINGS)
     made.apply("outlets", tables("outlets", [{"outlet": name} for name in OUTLETS]))
     rows = [
-        {"account": role, "outlet": outlet, "role": role, "supervisor": BOSS.get(role)} for role, outlet in ACCOUNTS.items()
+        {"account": role, "outlet": outlet, "role": role, "supervisor": BOSS.get(role)}
+        for role, outlet in ACCOUNTS.items()
     ]
     made.apply("accounts", tables("accounts", rows))
     return made
@@ -64,7 +65,9 @@ class Model:
 
     work: dict[tuple[Any, ...], int] = field(default_factory=dict)
     tickets: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)  # since, last, until, how many hold it
-    known: dict[str, tuple[int, bool, set[frozenset[str]]]] = field(default_factory=dict)  # ticket: until, open, classes
+    known: dict[str, tuple[int, bool, set[frozenset[str]]]] = field(
+        default_factory=dict
+    )  # ticket: until, open, classes
     day: int = 0
     signed: dict[str, int] = field(default_factory=dict)
     covers: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
@@ -116,7 +119,9 @@ class Model:
         item, window, outlet = record.get("waybill"), int(rule.window_hours * HOUR), ACCOUNTS.get(who, "")
         if rule.template == "ticket":
             return self.ticket_holds(rule, who, record, time)
-        if not item or (rule.signed_hours and item in self.signed and time > self.signed[item] + rule.signed_hours * HOUR):
+        if not item or (
+            rule.signed_hours and item in self.signed and time > self.signed[item] + rule.signed_hours * HOUR
+        ):
             return False
         if rule.template == "cover":
             return any(
@@ -137,7 +142,12 @@ class Model:
 
     def scan(self, r: dict[str, Any]) -> None:
         time, item = r["time"], r["waybill"]
-        for tag, owner in (("out", r.get("outlet")), ("in", r.get("next_outlet")), ("scan", r.get("account")), ("any", "*")):
+        for tag, owner in (
+            ("out", r.get("outlet")),
+            ("in", r.get("next_outlet")),
+            ("scan", r.get("account")),
+            ("any", "*"),
+        ):
             if owner:
                 self.mark((tag, owner, item), time)
         if r["status"] == "held_at_station":
@@ -252,10 +262,17 @@ def scans(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def ticket_records(draw: st.DrawFn) -> dict[str, Any]:
-    record: dict[str, Any] = {"kind": "ticket", "ticket": draw(TICKET_NAME), "state": draw(st.sampled_from(["open", "open", "closed"]))}
+    record: dict[str, Any] = {
+        "kind": "ticket",
+        "ticket": draw(TICKET_NAME),
+        "state": draw(st.sampled_from(["open", "open", "closed"])),
+    }
     record["type"] = draw(st.sampled_from(["claim", "call", "legal", "cover", None]))
     if record["type"] == "cover":
-        return record | {"assignee": draw(st.sampled_from(["cover", "mixed"])), "outlet": draw(st.sampled_from(OUTLETS))}
+        return record | {
+            "assignee": draw(st.sampled_from(["cover", "mixed"])),
+            "outlet": draw(st.sampled_from(OUTLETS)),
+        }
     if draw(st.booleans()):
         record["waybill"] = draw(WAYBILL)
     if draw(st.booleans()):
@@ -299,7 +316,9 @@ def test_the_join_is_what_the_slow_model_says_for_any_cut(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=streams(), at=st.integers(0, 30))
-def test_a_snapshot_anywhere_changes_nothing(records: list[dict[str, Any]], at: int, events_of: Events, tables: Tables) -> None:
+def test_a_snapshot_anywhere_changes_nothing(
+    records: list[dict[str, Any]], at: int, events_of: Events, tables: Tables
+) -> None:
     whole = context(tables)
     expected = said(whole, events_of(whole, records))
     first = context(tables)
@@ -376,14 +395,25 @@ def test_rule(records: list[dict[str, Any]], expected: list[str], events_of: Eve
 
 def test_a_late_explanation_takes_back_once(events_of: Events, tables: Tables) -> None:
     made = context(tables)
-    late = [view(START, "any_scan"), scan(START - HOUR, received=START + 30 * HOUR), scan(START - 1, received=START + 31 * HOUR)]
+    late = [
+        view(START, "any_scan"),
+        scan(START - HOUR, received=START + 30 * HOUR),
+        scan(START - 1, received=START + 31 * HOUR),
+    ]
     events = events_of(made, late)
     assert [(event["kind"], event["seq"]) for event in events] == [(LOOK, 0), (RETRACT, 0)]
     assert events["weight"].tolist() == [1, 1]
     assert events["row"].tolist() == [0, 1]
     # and the look explains a repeat from now on
     roles = context(tables)
-    events = events_of(roles, [view(START, "mixed"), scan(START - HOUR, assignee="mixed", received=START + HOUR), view(START + 2 * HOUR, "mixed")])
+    events = events_of(
+        roles,
+        [
+            view(START, "mixed"),
+            scan(START - HOUR, assignee="mixed", received=START + HOUR),
+            view(START + 2 * HOUR, "mixed"),
+        ],
+    )
     assert reasons(roles, events) == ["", "assigned"]
 
 
@@ -435,8 +465,22 @@ def test_identifiers_may_be_uuids(events_of: Events, tables: Tables) -> None:
 
 def test_looks_without_a_waybill_are_explained_by_the_parcels_table(events_of: Events, tables: Tables) -> None:
     made = Context(Settings())
-    made.apply("accounts", tables("accounts", [{"account": "a", "outlet": "o", "role": "service"}, {"account": "b", "outlet": "p", "role": "service"}]))
-    parcel = {"waybill": "w", "sender": "s1", "recipient": "s2", "origin": "x", "destination": "o", "from": START, "until": START + DAY}
+    made.apply(
+        "accounts",
+        tables(
+            "accounts",
+            [{"account": "a", "outlet": "o", "role": "service"}, {"account": "b", "outlet": "p", "role": "service"}],
+        ),
+    )
+    parcel = {
+        "waybill": "w",
+        "sender": "s1",
+        "recipient": "s2",
+        "origin": "x",
+        "destination": "o",
+        "from": START,
+        "until": START + DAY,
+    }
     again = {**parcel, "waybill": "w2", "until": START + HOUR}  # the same customer: the wider span counts
     made.apply("parcels", tables("parcels", [parcel, again]))
     looks = [
@@ -467,8 +511,15 @@ def test_tokens_weigh_by_subjects_and_fields(events_of: Events, tables: Tables) 
 
 def test_a_canary_is_seen_by_waybill_and_by_subject_once_it_is_placed(events_of: Events, tables: Tables) -> None:
     made = context(tables)
-    made.apply("canaries", tables("canaries", [{"waybill": "trap", "placed": START}, {"subject": "ghost", "placed": START}]))
-    looks = [view(START - 1, "claim", waybill="trap"), view(START, "claim", waybill="trap"), view(START, "claim", subjects=["x", "ghost"]), view(START, "claim")]
+    made.apply(
+        "canaries", tables("canaries", [{"waybill": "trap", "placed": START}, {"subject": "ghost", "placed": START}])
+    )
+    looks = [
+        view(START - 1, "claim", waybill="trap"),
+        view(START, "claim", waybill="trap"),
+        view(START, "claim", subjects=["x", "ghost"]),
+        view(START, "claim"),
+    ]
     assert events_of(made, looks)["canary"].tolist() == [0, 1, 1, 0]
 
 

@@ -22,7 +22,9 @@ def read(folder: Path, name: str, text: str | bytes, rows_max: int = 1000) -> pa
 
 
 def test_times_are_epoch_ms_and_a_bare_date_is_local(tmp_path: Path) -> None:
-    table = read(tmp_path, "accounts", ROWS + "a,p,courier,o,2025-03-03,\nb,p,courier,o,2025-03-03T00:00:00Z,1741017600000\n")
+    table = read(
+        tmp_path, "accounts", ROWS + "a,p,courier,o,2025-03-03,\nb,p,courier,o,2025-03-03T00:00:00Z,1741017600000\n"
+    )
     assert table.column("from").to_pylist() == [1_740_931_200_000, 1_740_960_000_000]
     assert table.column("until").to_pylist() == [None, 1_741_017_600_000]
     assert table.column("supervisor").to_pylist() == [None, None]
@@ -57,7 +59,9 @@ def test_parquet_gives_the_same(tmp_path: Path) -> None:
         ("networks", "network\n\n", ""),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named_by_row_and_column_and_without_the_person(tmp_path: Path, name: str, text: str | bytes, said: str) -> None:
+def test_what_is_wrong_is_named_by_row_and_column_and_without_the_person(
+    tmp_path: Path, name: str, text: str | bytes, said: str
+) -> None:
     if not said:
         assert read(tmp_path, name, text).num_rows <= 1
         return

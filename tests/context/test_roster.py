@@ -15,7 +15,9 @@ Tables = Callable[[str, list[dict[str, Any]]], pa.Table]
 ROLES = ["courier", "service", "unknown"]
 
 
-def build(tables: Tables, rows: list[dict[str, Any]], names: ReasonSettings | None = None) -> tuple[Roster, Interner, Interner]:
+def build(
+    tables: Tables, rows: list[dict[str, Any]], names: ReasonSettings | None = None
+) -> tuple[Roster, Interner, Interner]:
     accounts, outlets = Interner("accounts", 100), Interner("outlets", 100)
     return roster_of(tables("accounts", rows), accounts, outlets, ROLES, names or ReasonSettings()), accounts, outlets
 
@@ -30,10 +32,17 @@ def at(roster: Roster, account: int, time: int) -> tuple[int, int]:
     time=st.integers(-2, 22),
 )  # fmt: skip
 def test_the_post_of_a_moment(rows: list[tuple[str, int | None, int | None]], time: int, tables: Tables) -> None:
-    given_rows = [{"account": who, "outlet": f"o{n}", "role": "courier", "from": since, "until": until} for n, (who, since, until) in enumerate(rows)]
+    given_rows = [
+        {"account": who, "outlet": f"o{n}", "role": "courier", "from": since, "until": until}
+        for n, (who, since, until) in enumerate(rows)
+    ]
     roster, accounts, outlets = build(tables, given_rows)
     for who in "abc":
-        mine = [(since or 0, until if until is not None else 10**9, f"o{n}") for n, (name, since, until) in enumerate(rows) if name == who]
+        mine = [
+            (since or 0, until if until is not None else 10**9, f"o{n}")
+            for n, (name, since, until) in enumerate(rows)
+            if name == who
+        ]
         post, status = at(roster, accounts.find(who), time)
         holding = [outlet for since, until, outlet in mine if since <= time < until]
         if not mine:
@@ -70,7 +79,10 @@ def test_several_persons_at_once_share_a_number(tables: Tables) -> None:
 
 
 def test_names_of_roles_are_mapped_and_others_are_unknown(tables: Tables) -> None:
-    rows = [{"account": str(n), "outlet": None, "role": role} for n, role in enumerate(["快递员", "service", "boss", None, ""])]
+    rows = [
+        {"account": str(n), "outlet": None, "role": role}
+        for n, role in enumerate(["快递员", "service", "boss", None, ""])
+    ]
     roster, _, _ = build(tables, rows, ReasonSettings(role_names={"快递员": "courier"}))
     assert [ROLES[post["role"]] for post in roster.posts] == ["courier", "service", "unknown", "unknown", "unknown"]
     assert (roster.posts["outlet"] == 0).all()

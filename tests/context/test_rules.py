@@ -4,7 +4,17 @@ import itertools
 
 import pytest
 
-from watchbill.context.rules import ANYONE, CLASSES, CLASSES_MAX, CODE, CODE_AT, RULES_MAX, SIGNED, WINDOW, compile_rules
+from watchbill.context.rules import (
+    ANYONE,
+    CLASSES,
+    CLASSES_MAX,
+    CODE,
+    CODE_AT,
+    RULES_MAX,
+    SIGNED,
+    WINDOW,
+    compile_rules,
+)
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Reason, ReasonSettings, Role
 
@@ -34,7 +44,10 @@ def test_a_name_is_the_label_and_order_is_kept() -> None:
 
 
 def test_sets_of_ticket_types_become_classes() -> None:
-    reasons = (Reason(template="ticket", types=("call", "none")), Reason(template="ticket", types=("call",), anyone=True))
+    reasons = (
+        Reason(template="ticket", types=("call", "none")),
+        Reason(template="ticket", types=("call",), anyone=True),
+    )
     rules, _, _ = compile_rules(ReasonSettings(roles={"x": Role(reasons=reasons)}))
     first, second = rules.table[0, 0, CLASSES], rules.table[0, 1, CLASSES]
     assert first & second == 0

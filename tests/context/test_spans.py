@@ -29,7 +29,10 @@ def test_a_span_table_is_a_dictionary_of_spans(ops: list[Op], time: int, early: 
         assert holds(table.cells, np.uint64(key), time, early, window) == expected
 
 
-@given(st.lists(st.tuples(st.integers(1, 2**64 - 1), st.integers(0, 10), st.integers(0, 100)), max_size=80), st.integers(0, 100))
+@given(
+    st.lists(st.tuples(st.integers(1, 2**64 - 1), st.integers(0, 10), st.integers(0, 100)), max_size=80),
+    st.integers(0, 100),
+)
 def test_expiry_and_snapshots(ops: list[Op], before: int) -> None:
     table = SpanTable()
     for key, since, until in ops:

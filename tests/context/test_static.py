@@ -22,7 +22,16 @@ def has(spans: SpanTable, owner: str, item: str, tag: int, time: int) -> bool:
 
 
 def test_parcels_give_work_to_outlets_and_the_assigned(tables: Tables) -> None:
-    row = {"waybill": "w", "sender": "s", "recipient": "r", "origin": "north", "destination": "south", "assigned": "a", "from": 10, "until": 20}
+    row = {
+        "waybill": "w",
+        "sender": "s",
+        "recipient": "r",
+        "origin": "north",
+        "destination": "south",
+        "assigned": "a",
+        "from": 10,
+        "until": 20,
+    }
     spans = parcel_spans(tables("parcels", [row]))
     for item in ("w", "s", "r"):
         assert has(spans, "north", item, T_OUT, 10)
@@ -43,7 +52,11 @@ def test_what_is_absent_gives_nothing(tables: Tables) -> None:
 
 
 def test_open_ends_hold_for_ever_and_wide_spans_stay_wide(tables: Tables) -> None:
-    rows = [{"waybill": "w1", "recipient": "r", "assigned": "a", "from": 5, "until": 100}, {"waybill": "w2", "recipient": "r", "assigned": "a", "from": 7, "until": 50}, {"waybill": "w3", "assigned": "a"}]
+    rows = [
+        {"waybill": "w1", "recipient": "r", "assigned": "a", "from": 5, "until": 100},
+        {"waybill": "w2", "recipient": "r", "assigned": "a", "from": 7, "until": 50},
+        {"waybill": "w3", "assigned": "a"},
+    ]
     spans = parcel_spans(tables("parcels", rows))
     assert has(spans, "a", "r", T_ASSIGNED, 99)
     assert not has(spans, "a", "w2", T_ASSIGNED, 99)
@@ -59,7 +72,11 @@ def test_canaries_count_from_when_they_were_placed(tables: Tables) -> None:
 
 def test_devices_are_known_by_outlet_kind_and_sharing(tables: Tables) -> None:
     outlets = Interner("outlets", 10)
-    rows = [{"device": "d1", "outlet": "o", "kind": "scanner", "shared": "True"}, {"device": "d2", "kind": "nonsense"}, {"device": "d1", "outlet": "p", "kind": "pc", "shared": "no"}]
+    rows = [
+        {"device": "d1", "outlet": "o", "kind": "scanner", "shared": "True"},
+        {"device": "d2", "kind": "nonsense"},
+        {"device": "d1", "outlet": "p", "kind": "pc", "shared": "no"},
+    ]
     found = device_outlets(tables("devices", rows), outlets)
     values = found.get(np.array([hash_text("d1"), hash_text("d2"), hash_text("d3")], np.uint64), default=-99)
     assert values.tolist() == [outlets.find("p") * 16 + 2, -16, -99]

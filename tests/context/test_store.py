@@ -24,7 +24,12 @@ def _remember_all(cells: NDArray[np.void], keys: NDArray[np.uint64], times: NDAr
 
 @kernel
 def _explained(
-    cells: NDArray[np.void], words: NDArray[np.uint32], filters: NDArray[np.int64], keys: NDArray[np.uint64], time: int, window: int
+    cells: NDArray[np.void],
+    words: NDArray[np.uint32],
+    filters: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    time: int,
+    window: int,
 ) -> int:
     hits = 0
     for i in range(keys.shape[0]):
@@ -56,7 +61,9 @@ def test_false_explanations_over_all_filters_and_templates_stay_under_half_a_per
     strangers = keys_of(rng, 400_000)
     hits = _explained(store.cells, store.words, store.filters, strangers, (START + 14) * DAY_MS + 2, WINDOW)
     a_look = templates * hits / strangers.shape[0]  # union bound: each template of a look probes with its own key
-    print(f"false explanations: {100 * hits / strangers.shape[0]:.4f} % a probe, {100 * a_look:.3f} % a look ({templates} probes)")
+    print(
+        f"false explanations: {100 * hits / strangers.shape[0]:.4f} % a probe, {100 * a_look:.3f} % a look ({templates} probes)"
+    )
     assert 0 < a_look <= 0.005
 
 

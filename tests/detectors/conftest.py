@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import hypothesis
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
 from watchbill.detectors.base import DetectorBase, Surroundings
+import itertools
 
 hypothesis.settings.register_profile("kernels", deadline=None)  # the first call of a kernel compiles it
 hypothesis.settings.load_profile("kernels")
@@ -85,7 +86,7 @@ def run_hours() -> Run:
         inner = {0, len(events), *(np.flatnonzero(np.diff(hours)) + 1).tolist(), *(edges or [])}
         cuts = sorted(inner)
         last = start
-        for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+        for begin, end in itertools.pairwise(cuts):
             if hours[begin] > last:
                 last = int(hours[begin])
                 detector.publish(last * HOUR, around)

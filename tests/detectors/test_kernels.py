@@ -23,7 +23,9 @@ def test_one_bet_a_day_has_mean_at_most_one_under_its_null() -> None:
     ("first", "second", "half"),
     [(login_place.P_NEW, login_place.P_JOURNEY, login_place.HALF), (canary.P_HIT, canary.P_AGAIN, canary.HALF)],
 )
-def test_two_bets_on_one_stake_have_mean_at_most_one_however_they_depend(first: float, second: float, half: float) -> None:
+def test_two_bets_on_one_stake_have_mean_at_most_one_however_they_depend(
+    first: float, second: float, half: float
+) -> None:
     """All joint laws with these margins: the mean is linear in the overlap, so the two ends decide."""
     for overlap in (0.0, min(first, second)):
         total = 0.0

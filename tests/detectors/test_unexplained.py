@@ -40,7 +40,7 @@ def alarms(mean: float, correlation: float, seed: int, accounts: int = 4_000, da
     over = (out >= ALARM).any(axis=2)
     first = over & (np.cumsum(over, axis=1) == 1)  # one spell of evidence is one alarm
     share = float(first.sum() / over.size)
-    print(f"seed {seed}: mean {mean}, rho {correlation}: {1000 * share:.3f} false alarms in 1,000 account-days")
+    print(f"seed {seed}: mean {mean}, rho {correlation}: {1000 * share:.3f} false alarms in 1,000 account-days")  # noqa: T201
     return share
 
 
@@ -54,7 +54,7 @@ def delay(share: float, seed: int, accounts: int = 2_000) -> tuple[float, float]
     over = out.reshape(accounts, 3, 300)[:, 2] >= ALARM
     looks = np.where(over.any(axis=1), over.argmax(axis=1) + 1, 301)
     median, late = np.quantile(looks, [0.5, 0.9], method="higher")
-    print(f"seed {seed}: {share:.0%} unexplained: found after {median:.0f} looks (median), {late:.0f} (90 %)")
+    print(f"seed {seed}: {share:.0%} unexplained: found after {median:.0f} looks (median), {late:.0f} (90 %)")  # noqa: T201
     return float(median), float(late)
 
 
@@ -132,7 +132,7 @@ def test_gates_freeze_and_coverage_silences() -> None:
     frozen = example_looks(30)
     frozen["gated"] = 1
     assert Detector(Settings()).observe(frozen, AROUND).max() == 0
-    detector, events, out = renter()
+    detector, _events, out = renter()
     more = example_looks(1)
     more["seq"], more["gated"] = 100, 1
     assert detector.observe(more, AROUND)[0] == out[-1]

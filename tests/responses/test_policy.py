@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
 from watchbill.core.settings import PolicySettings
-from watchbill.responses.policy import CHANGE, DECISIONS, STANDING, STEPS, apply_policy, spans_ms, thresholds, wanted_step
+from watchbill.responses.policy import (
+    CHANGE,
+    DECISIONS,
+    STANDING,
+    STEPS,
+    apply_policy,
+    spans_ms,
+    thresholds,
+    wanted_step,
+)
 
 HOUR, MINUTE = 3_600_000, 60_000
 DEFAULT = PolicySettings()
@@ -22,7 +31,16 @@ Event = dict[str, Any]
 
 
 def look(at: float, log10: float = 0.0, **given: Any) -> Event:
-    return {"kind": LOOK, "arrival": int(at * MINUTE), "log10": log10, "first": 1, "reveal": 1, "left": 8.0, "reason": 0, **given}
+    return {
+        "kind": LOOK,
+        "arrival": int(at * MINUTE),
+        "log10": log10,
+        "first": 1,
+        "reveal": 1,
+        "left": 8.0,
+        "reason": 0,
+        **given,
+    }
 
 
 def fine(at: float, log10: float = 0.0, **given: Any) -> Event:
@@ -99,12 +117,16 @@ CASES: list[tuple[str, list[Event], list[str], list[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("script", "decisions", "changes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("script", "decisions", "changes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_script(script: list[Event], decisions: list[str], changes: list[str]) -> None:
     assert Ladder().run(script) == (decisions, changes)
 
 
-@pytest.mark.parametrize(("script", "decisions", "changes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("script", "decisions", "changes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_script_row_by_row(script: list[Event], decisions: list[str], changes: list[str]) -> None:
     ladder = Ladder()
     parts = [ladder.run([item]) for item in script]
@@ -114,7 +136,9 @@ def test_script_row_by_row(script: list[Event], decisions: list[str], changes: l
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4])
 def test_each_threshold_is_reached_and_not_before(number: int) -> None:
     limits = thresholds(DEFAULT)
-    at = [DEFAULT.ask_reason_at, DEFAULT.step_up_at, DEFAULT.throttle_at, DEFAULT.end_session_at, DEFAULT.suspend_at][number]
+    at = [DEFAULT.ask_reason_at, DEFAULT.step_up_at, DEFAULT.throttle_at, DEFAULT.end_session_at, DEFAULT.suspend_at][
+        number
+    ]
     assert wanted_step(float(np.log(at)) + 1e-9, limits) == number + 2
     assert wanted_step(float(np.log(at)) - 1e-9, limits) == (number + 1 if number else 0)
 
@@ -137,7 +161,18 @@ def test_accounts_do_not_touch_each_other() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 600), st.floats(0, 14), st.sampled_from([LOOK, LOGIN, RETRACT]), st.booleans(), st.floats(-3, 8)), max_size=40))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 600),
+            st.floats(0, 14),
+            st.sampled_from([LOOK, LOGIN, RETRACT]),
+            st.booleans(),
+            st.floats(-3, 8),
+        ),
+        max_size=40,
+    )
+)
 def test_whatever_comes_nobody_is_held_without_end(items: list[tuple[int, float, int, bool, float]]) -> None:
     clock, script = 0, []
     for wait, log10, kind, explained, left in items:

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OPEN_AT: Final = 2
-"""Standing (index into responses.policy.STEPS) from which a case is opened: ask_reason."""
+CONTAINED_AT: Final = 2
+"""Standing (index into responses.policy.STEPS) from which an account is held in some way: ask_reason."""
+OPEN_AT: Final = 3
+"""Standing from which a case is opened: step_up. Being asked for a reason is no file on somebody."""
+OPEN_BY: Final = frozenset({"canary", "roster_status"})
+"""Detectors whose word opens a case from ask_reason on: their events are rare enough for a person to look at each."""
 SPOKE_NATS: Final = 1.0
 
 
@@ -56,6 +60,8 @@ class Case:
     records: int
     status: str = "open"
     step_worst: int = 0
+    running: bool = True
+    counted: int = 0
     devices: list[str] = field(default_factory=list)
     reasons: dict[str, tuple[float, int]] = field(default_factory=dict)
     role: str = ""
@@ -77,6 +83,12 @@ def kind_of(evidence: Mapping[str, float], role: str, persons_of_account: int) -
     return "leased" if "volume" in spoke else "owner"
 
 
+def opens(signal: Signal) -> bool:
+    """Whether a change of standing is worth a file: a step that stops somebody, or a clue that is nearly proof."""
+    spoke = any(signal.evidence.get(name, 0.0) > SPOKE_NATS for name in OPEN_BY)
+    return signal.new >= OPEN_AT or (signal.new >= CONTAINED_AT and spoke)
+
+
 class CaseBook:
     """All cases, by account; at most one open case an account."""
 
@@ -88,7 +100,7 @@ class CaseBook:
         """Note a change of standing; the id of the case that it belongs to, if any."""
         case = self.cases.get(self._open.get(signal.account, ""))
         if case is None:
-            if signal.new < OPEN_AT:
+            if not opens(signal):
                 return None
             case = self._start(signal)
         case.updated = max(case.updated, signal.time)
@@ -103,16 +115,23 @@ class CaseBook:
                 case.reasons[name] = (nats, signal.records)
         strongest = {name: nats for name, (nats, _) in case.reasons.items()}
         case.kind = kind_of(strongest, signal.role, signal.persons_of_account)
-        if signal.new < OPEN_AT and signal.old >= OPEN_AT and case.status == "open":
-            case.status = "contained" if case.step_worst >= OPEN_AT else case.status
-        elif signal.new >= OPEN_AT:
-            case.status = "open"
+        if signal.new < CONTAINED_AT <= signal.old and case.status == "open":
+            case.status = "contained"
+        elif signal.new >= CONTAINED_AT:
+            case.status, case.running, case.counted = "open", True, signal.records
         return case.id
 
     def look(self, account: str, seq: int, time: int, records: int) -> None:
-        """An unexplained record of an account that has a case: the case's span grows (nothing for one before it)."""
+        """An unexplained record of an account that has a case: the case's span grows (nothing for one before it).
+
+        `records` counts since the evidence began; when it begins anew the case's run is over, until standing rises again.
+        """
         case = self.cases.get(self._open.get(account, ""))
-        if case is not None and seq >= case.seq:
+        if case is None or seq < case.seq:
+            return
+        case.running = case.running and records >= case.counted
+        if case.running:
+            case.counted = records
             case.until = max(case.until, time)
             case.records = max(case.records, records)
 

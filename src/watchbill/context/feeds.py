@@ -39,7 +39,7 @@ HOUR: Final = 1
 EVERYWHERE: Final = 2
 CLOCK_SIZE: Final = 4
 """clock[TICK] = the arrival at which the next tick falls, clock[HOUR] = number of the running local hour, clock[EVERYWHERE] = 1
-while at least half of the outlets that ever sent are gated: then accounts without an outlet (robots, headquarters) are too."""
+while at least half of the outlets that can be judged are gated: then accounts without an outlet (robots, headquarters) are too."""
 
 
 @kernel
@@ -99,24 +99,25 @@ def feed_tick(feed: NDArray[np.void], clock: NDArray[np.int64], arrival: int, se
         clock[HOUR] += 1
     part = (local % _HOUR_MS) / _HOUR_MS
     h, last = hour % HOURS, (hour - 1) % HOURS
-    shut, all_begun = 0, 0
+    shut, judged = 0, 0
     for o in range(feed.shape[0]):
         row = feed[o]
         mean = part * row.mean[h] + (1 - part) * row.mean[last]
         seen = row.now + (1 - part) * row.before
         if row.gated and seen <= 0:
+            shut += 1
+            judged += 1
             continue  # a gate stays shut, also through the night, until scans come again
         if row.days[h] < _DAYS_MIN or row.days[last] < _DAYS_MIN or mean < settings[3]:
             row.gated = 0  # too little to judge by
             continue
         spread = part * (row.square[h] - row.mean[h] ** 2) + (1 - part) * (row.square[last] - row.mean[last] ** 2)
+        judged += 1
         if seen >= mean:
             row.gated = 0
             continue
         row.gated = 1 if poisson_gamma_below(seen, mean, max(spread, mean)) < settings[2] else 0
-    for o in range(feed.shape[0]):
-        shut += feed[o].gated
-        all_begun += feed[o].begun
-    clock[EVERYWHERE] = 1 if shut > 0 and 2 * shut >= all_begun else 0
+        shut += row.gated
+    clock[EVERYWHERE] = 1 if shut > 0 and 2 * shut >= judged else 0
     tick = np.int64(settings[0])
     clock[TICK] = (arrival // tick + 1) * tick

@@ -83,7 +83,9 @@ def read_table(name: str, path: Path, time_zone: str, rows_max: int) -> pa.Table
             columns[column] = pa.nulls(raw.num_rows, _type_of(column))
         if column in required and columns[column].null_count:
             row = columns[column].is_null().to_pylist().index(True) + 1
-            raise SettingsError(f"column {column} is empty", where=f"{path.name} row {row}", todo="fill it, or drop the row")
+            raise SettingsError(
+                f"column {column} is empty", where=f"{path.name} row {row}", todo="fill it, or drop the row"
+            )
     return pa.table(columns)
 
 
@@ -113,12 +115,14 @@ def _read_raw(path: Path) -> pa.Table:
         # their text quotes the row, and with it a person: say only where
         row = "" if path.suffix == ".parquet" else _bad_row(path)
         raise SettingsError(
-            "cannot be read as a table", where=path.name + row, todo="give UTF-8 text with as many cells in each row as in the first"
+            "cannot be read as a table",
+            where=path.name + row,
+            todo="give UTF-8 text with as many cells in each row as in the first",
         ) from None
 
 
 def _bad_row(path: Path) -> str:
-    """" row N" of the first row that has not as many cells as the header, "" when that is not what is wrong."""
+    """Where the first row is that has not as many cells as the header: `row N` after a blank, or nothing."""
     numbers: list[int] = []
 
     def note(row: Any) -> str:  # noqa: ANN401 - pyarrow.csv.InvalidRow, which has no type
@@ -127,7 +131,9 @@ def _bad_row(path: Path) -> str:
 
     try:
         pacsv.read_csv(
-            path, read_options=pacsv.ReadOptions(use_threads=False), parse_options=pacsv.ParseOptions(invalid_row_handler=note)
+            path,
+            read_options=pacsv.ReadOptions(use_threads=False),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=note),
         )
     except (OSError, pa.ArrowException):
         return ""
@@ -152,12 +158,22 @@ def _typed(column: pa.ChunkedArray, name: str, where: str, zone: ZoneInfo) -> pa
     except pa.ArrowException:
         row = next((row for row, value in enumerate(array.to_pylist(), start=1) if not _casts(value, wanted)), 0)
         raise SettingsError(
-            f"column {name} does not parse", where=f"{where} row {row}", todo=f"give {'a number' if name in NUMBERS else 'text'}"
+            f"column {name} does not parse",
+            where=f"{where} row {row}",
+            todo=f"give {'a number' if name in NUMBERS else 'text'}",
         ) from None
     if name in NUMBERS:
-        wild = [row for row, value in enumerate(cast.to_pylist(), start=1) if value is not None and abs(value) > _DEGREES[name]]
+        wild = [
+            row
+            for row, value in enumerate(cast.to_pylist(), start=1)
+            if value is not None and abs(value) > _DEGREES[name]
+        ]
         if wild:
-            raise SettingsError(f"column {name} is no degree", where=f"{where} row {wild[0]}", todo="give degrees, east and north positive")
+            raise SettingsError(
+                f"column {name} is no degree",
+                where=f"{where} row {wild[0]}",
+                todo="give degrees, east and north positive",
+            )
     return cast
 
 

@@ -163,8 +163,7 @@ class Pipeline:
             events, guarantee, left, self.standing, self._limits, relax, self._spans, self._steps, decisions, records,
             changes,
         )  # fmt: skip
-        rows = [self._note(change, events, columns, said, posterior) for change in changes[:count]]
-        self._follow(events, records)
+        rows = self._gather(changes[:count], events, records, columns, said, posterior)
         looks = events["kind"] == LOOK
         verdicts = Verdicts(
             events["row"][looks], decisions[looks], events["reason"][looks], posterior[looks], left[looks]
@@ -205,14 +204,30 @@ class Pipeline:
             "evidence": e_values,
         }  # fmt: skip
 
-    def _follow(self, events: NDArray[np.void], records: NDArray[np.int32]) -> None:
-        """Open cases grow with each further unexplained record of their account."""
-        if not self.book.cases:
-            return
+    def _gather(
+        self, changes: NDArray[np.void], events: NDArray[np.void], records: NDArray[np.int32], columns: Columns,
+        said: dict[str, NDArray[np.float32]], posterior: NDArray[np.float32],
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Changes of standing to the book and to rows; between them, in order, further unexplained looks of its accounts."""
         if self._watched.shape[0] != len(self.book.cases):
             self._watched = np.array([self.context.accounts.find(name) for name in self.book.accounts], np.int32)
-        wild = (events["kind"] == LOOK) & (events["weight"] > 0) & np.isin(events["account"], self._watched)
-        for at in np.flatnonzero(wild).tolist():
+        watched = np.union1d(self._watched, changes["account"])
+        wild = (events["kind"] == LOOK) & (events["weight"] > 0)
+        looks = (
+            np.flatnonzero(wild & np.isin(events["account"], watched)) if watched.shape[0] else np.zeros(0, np.int64)
+        )
+        rows: list[dict[str, Any]] = []
+        done = 0
+        for change in changes:
+            until = int(np.searchsorted(looks, int(change["event"])))
+            self._follow(looks[done:until], events, records)
+            done = until
+            rows.append(self._note(change, events, columns, said, posterior))
+        self._follow(looks[done:], events, records)
+        return rows
+
+    def _follow(self, looks: NDArray[np.int64], events: NDArray[np.void], records: NDArray[np.int32]) -> None:
+        for at in looks.tolist():
             name = self.context.accounts.names[int(events["account"][at])]
             self.book.look(name, int(events["seq"][at]), int(events["time"][at]), int(records[at]))
 
