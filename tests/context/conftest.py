@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from watchbill.context.context import Context
 from watchbill.context.reference import TABLES, _type_of
 from watchbill.records.columns import Columns, columns_of
 from watchbill.records.schema import SCHEMA
-import itertools
 
 hypothesis.settings.register_profile("kernels", deadline=None)  # the first call of a kernel compiles it
 hypothesis.settings.load_profile("kernels")

@@ -31,5 +31,5 @@ def test_it_grows_past_its_first_room_and_stops_at_its_limit() -> None:
         assert interner.add(f"a{number}") == number
     assert interner.add("a7") == 7
     assert len(interner) == 3_000
-    with pytest.raises(LimitError, match="limits.accounts_max"):
+    with pytest.raises(LimitError, match=r"limits.accounts_max"):
         interner.add("one more")

@@ -62,7 +62,7 @@ def test_ends_of_the_address_space_and_what_is_no_address(tables: Tables) -> Non
     ]
     networks = networks_of(tables("networks", rows), names)
     ips = [
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104
         "255.255.255.255",
         "255.255.255.254",
         "10.9.9.9",
@@ -108,5 +108,5 @@ def test_one_place_may_have_many_networks_and_kinds(tables: Tables) -> None:
 
 def test_what_is_no_network_names_its_row(tables: Tables) -> None:
     rows = [{"network": "10.0.0.0/8"}, {"network": "10.0.0.0/99"}]
-    with pytest.raises(SettingsError, match="row 2.*column network"):
+    with pytest.raises(SettingsError, match=r"row 2.*column network"):
         networks_of(tables("networks", rows), Interner("places", 10))

@@ -95,7 +95,7 @@ def test_tables_are_found_by_name_and_once(tmp_path: Path) -> None:
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "accounts.parquet").write_bytes(b"PAR1 nothing else")
-    with pytest.raises(SettingsError, match="accounts.parquet: cannot be read"):
+    with pytest.raises(SettingsError, match=r"accounts.parquet: cannot be read"):
         read_table("accounts", tmp_path / "accounts.parquet", SHANGHAI, 10)
 
 
@@ -105,7 +105,7 @@ def test_times() -> None:
     assert parse_time(5, zone) == parse_time(" 5 ", zone) == 5
     assert parse_time("-5", zone) == -5
     for wrong in (True, "", "x", "²", "2025-13-01", 1 << 60, str(1 << 60)):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             parse_time(wrong, zone)
 
 

@@ -59,7 +59,7 @@ def test_sets_of_ticket_types_become_classes() -> None:
 
 def test_too_much_is_refused_by_name() -> None:
     many = Role(reasons=(Reason(template="held"),) * RULES_MAX)
-    with pytest.raises(SettingsError, match="reasons.roles.x"):
+    with pytest.raises(SettingsError, match=r"reasons.roles.x"):
         compile_rules(ReasonSettings(roles={"x": many}))
     types = ("complaint", "claim", "return", "call", "incident", "change", "legal", "none")
     sets = [*itertools.combinations(types, 2), *itertools.combinations(types, 1)][: CLASSES_MAX + 1]

@@ -61,9 +61,6 @@ def test_false_explanations_over_all_filters_and_templates_stay_under_half_a_per
     strangers = keys_of(rng, 400_000)
     hits = _explained(store.cells, store.words, store.filters, strangers, (START + 14) * DAY_MS + 2, WINDOW)
     a_look = templates * hits / strangers.shape[0]  # union bound: each template of a look probes with its own key
-    print(
-        f"false explanations: {100 * hits / strangers.shape[0]:.4f} % a probe, {100 * a_look:.3f} % a look ({templates} probes)"
-    )
     assert 0 < a_look <= 0.005
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import hypothesis
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
 from watchbill.detectors.base import DetectorBase, Surroundings
-import itertools
 
 hypothesis.settings.register_profile("kernels", deadline=None)  # the first call of a kernel compiles it
 hypothesis.settings.load_profile("kernels")

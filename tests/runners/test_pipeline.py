@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -21,7 +22,6 @@ from watchbill.records.columns import KIND, Columns, columns_of
 from watchbill.records.schema import LOOKS, SCHEMA
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.pipeline import Output, Pipeline
-import itertools
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

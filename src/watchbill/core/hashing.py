@@ -43,8 +43,9 @@ def combine(a: np.uint64, b: np.uint64, tag: int) -> np.uint64:
 
 @kernel
 def work_key(owner: np.uint64, item: np.uint64, tag: int) -> np.uint64:
-    """The key of an owner's work on an item: 58 mixed bits under the item's top 6, so that a table of such keys can be
-    split into the item's logical buckets (`bucket_of_item`); never 0.
+    """The key of an owner's work on an item: 58 mixed bits under the item's top 6; never 0.
+
+    A table of such keys can be split into the item's logical buckets (`bucket_of_item`).
     """
     key = (combine(owner, item, tag) >> np.uint64(6)) | (np.uint64(item) & _TOP6)
     return key if key != np.uint64(0) else np.uint64(1)

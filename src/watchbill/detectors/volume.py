@@ -73,6 +73,28 @@ def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64
 
 
 @kernel
+def _next_hour(
+    row: Row,
+    clock: int,
+    role: int,
+    profile: NDArray[np.float64],
+    surge: NDArray[np.float64],
+    totals: NDArray[np.float64],
+) -> None:
+    """Close the running hour, if there is one, and begin the hour `clock`."""
+    if row.mu > 0:
+        _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals)
+        if clock // 24 != row.clock // 24:
+            row.looks *= _DECAY_A_DAY
+            row.expected *= _DECAY_A_DAY
+    if row.role != role:
+        # the account's own rate stays what it was: only what peers would expect of it is another
+        row.expected *= profile[role].sum() / max(profile[row.role].sum(), 1e-9)
+    row.clock, row.count, row.role = clock, 0, role
+    row.mu = _hour_mean(row, profile[row.role, clock % 24], surge[row.role])
+
+
+@kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], profile: NDArray[np.float64], surge: NDArray[np.float64],
     totals: NDArray[np.float64], out: NDArray[np.float32],
@@ -85,16 +107,7 @@ def _observe(
         if event.kind == LOOK and event.first and event.reveal:
             clock = np.int32(event.day * 24 + event.hour)
             if clock > row.clock or row.mu == 0:
-                if row.mu > 0:
-                    _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals)
-                    if clock // 24 != row.clock // 24:
-                        row.looks *= _DECAY_A_DAY
-                        row.expected *= _DECAY_A_DAY
-                if row.role != event.role:
-                    # the account's own rate stays what it was: only what peers would expect of it is another
-                    row.expected *= profile[event.role].sum() / max(profile[row.role].sum(), 1e-9)
-                row.clock, row.count, row.role = clock, 0, event.role
-                row.mu = _hour_mean(row, profile[row.role, clock % 24], surge[row.role])
+                _next_hour(row, clock, event.role, profile, surge, totals)
             row.count += 1
             honest, wrong = row.mu / (1.0 + row.mu), TIMES * row.mu / (1.0 + TIMES * row.mu)
             row.log_m = min(max(row.log_m, np.float32(0)) + np.log(wrong / honest), NATS_MAX)
