@@ -55,8 +55,9 @@ def _refill(row: Row, arrival: int, ceiling: float, a_day: float) -> None:
     hour = np.int32(arrival // _HOUR_MS)
     if row.hour != hour:
         if row.hour:
-            top = hourly_quantile(row.mean, _Z99)
-            row.mean += _LEARN * (min(row.count, top) - row.mean)
+            # an hour past the own 99.9 % is a harvest or an outage: it teaches nothing
+            if row.count <= max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)):
+                row.mean += _LEARN * (min(row.count, hourly_quantile(row.mean, _Z99)) - row.mean)
         else:
             row.mean = MEAN_START
         row.hour, row.count = hour, 0

@@ -75,7 +75,7 @@ def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64
 @kernel
 def _next_hour(
     row: Row,
-    clock: int,
+    clock: np.int32,
     role: int,
     profile: NDArray[np.float64],
     surge: NDArray[np.float64],
