@@ -21,7 +21,7 @@ case_app = typer.Typer(no_args_is_help=True, help="One case.")
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", help="Say the version.")) -> None:  # noqa: FBT001, FBT003
+def root(version: bool = typer.Option(False, "--version", help="Say the version.")) -> None:
     """Knows who is meant to look, and sees who does."""
     if version:
         typer.echo(__version__)
@@ -41,15 +41,22 @@ def main() -> None:
     """Run the command line."""
     # measured: the default pool costs the writer more than twice the CPU of packing and journaling
     pa.set_memory_pool(pa.system_memory_pool())
-    _mount()
     try:
+        _mount()
         app()
-    except NotFoundError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
     except WatchbillError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _fail(str(error), 1 if isinstance(error, NotFoundError) else 2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or type(error).__name__}. Check the path, its rights and the room on the disk", 2)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    """One line, then the end."""
+    Console(stderr=True).print(" ".join(message.split()), style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from watchbill.commands.quarantine import entries, listed
+from watchbill.commands.quarantine import listed
 from watchbill.ledger.frames import Frame, pack, pack_lines
 from watchbill.ledger.journal import Journal
 from watchbill.ledger.sealing import seal
 from watchbill.records.batch import Quarantined
 from watchbill.records.quarantine import to_ndjson
 from watchbill.records.schema import SCHEMA
+from watchbill.runners.outputs import refused
 
 Run = Callable[..., Any]
 
@@ -34,7 +35,7 @@ def test_sealed_and_unsealed_lines_are_each_listed_once(tmp_path: Path, sealed: 
         journal.commit()
     if sealed:
         seal(tmp_path, upto=sealed, final=True)
-    assert [entry.position for entry in entries(tmp_path)] == [f"f:{number}" for number in range(1, 7)]
+    assert [entry.position for entry in refused(tmp_path)] == [f"f:{number}" for number in range(1, 7)]
     assert list(listed(tmp_path)[0]) == ["source", "position", "reason", "what to do", "raw"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 HomeOption = typer.Option(None, "--home", help="The home (default: WATCHBILL_HOME, else ./watchbill-home).")
-JsonOption = typer.Option(False, "--json", help="Print JSON.")  # noqa: FBT003 - an option's default
+JsonOption = typer.Option(False, "--json", help="Print JSON.")
 
 
 def home_of(home: Path | None) -> Path:

@@ -12,16 +12,14 @@ import typer
 from watchbill.commands.common import HomeOption, JsonOption, print_json
 from watchbill.commands.show import ledger_home, read_lines, say, table
 from watchbill.core.errors import NotFoundError, SettingsError
-from watchbill.ledger import manifest as manifests
-from watchbill.ledger.frames import unpack_lines
-from watchbill.ledger.journal import read_from
 from watchbill.records.batch import Quarantined
 from watchbill.records.mapping import Mapped
 from watchbill.records.quarantine import retry
 from watchbill.runners.config import RunConfig, load_config
+from watchbill.runners.outputs import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 RETRIED = "quarantine-retried.ndjson"
 """In the home: source and position of the refused records that a retry has taken in since."""
@@ -64,33 +62,9 @@ def listed(home: Path, *, everything: bool = False) -> list[dict[str, str]]:
             _TODO: entry.todo,
             "raw": entry.raw,
         }
-        for entry in entries(home)
+        for entry in refused(home)
         if (entry.source, entry.position) not in done
     ]
-
-
-def entries(home: Path) -> Iterator[Quarantined]:
-    """Every refused record of a home: those that sealing has put aside, then those still in journal frames.
-
-    Raises:
-        LedgerError: the manifest, or an acknowledged frame, is damaged.
-    """
-    manifest = manifests.load(home)
-    path = home / "quarantine.ndjson"
-    if path.exists() and manifest.quarantine_bytes:
-        with path.open("rb") as file:
-            yield from _entries(file.read(manifest.quarantine_bytes))
-    cursor = manifest.cursor
-    for _, _, frame in read_from(home, start=cursor if cursor.offset else None, from_seq=cursor.height):
-        if frame.quarantined:
-            yield from _entries(unpack_lines(frame.quarantined))
-
-
-def _entries(lines: bytes) -> Iterator[Quarantined]:
-    for line in lines.splitlines():
-        row = json.loads(line)
-        todo = row.get("todo", row.get(_TODO, ""))
-        yield Quarantined(row["source"], row["position"], row["reason"], todo, row["raw"])
 
 
 def _retried(home: Path) -> set[tuple[str, str]]:
@@ -130,7 +104,7 @@ def retried(home: Path, config: RunConfig, positions: set[str] | None) -> dict[s
     from watchbill.runners.local import ingest_lines
 
     done = _retried(home)
-    waiting = [entry for entry in entries(home) if (entry.source, entry.position) not in done]
+    waiting = [entry for entry in refused(home) if (entry.source, entry.position) not in done]
     if positions is not None:
         waiting = [entry for entry in waiting if entry.position in positions]
         if {entry.position for entry in waiting} != positions:

@@ -165,7 +165,7 @@ def _say_status(said: dict[str, Any]) -> None:
     if said.get("repaired"):
         say(f"repaired on start: {said['repaired']}", style="yellow")
     sources = [
-        (name, f"{one['lag_ms'] / 1000:,.0f} s", "yes" if one["silent"] else "no")
+        (name, "" if one["lag_ms"] is None else f"{one['lag_ms'] / 1000:,.0f} s", "yes" if one["silent"] else "no")
         for name, one in said.get("sources", {}).items()
     ]
     table("Sources", ("source", "#lag", "silent"), sources)

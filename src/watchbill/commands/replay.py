@@ -12,9 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from watchbill.commands.common import HomeOption, JsonOption, home_of, print_json
-from watchbill.core.errors import SettingsError
-from watchbill.core.settings import Settings
-from watchbill.records.limits import RecordLimits
+from watchbill.core.errors import SettingsError, SourceError
 from watchbill.runners.config import RunConfig, load_config
 from watchbill.runners.local import Progress as Telling
 from watchbill.runners.local import replay
@@ -32,7 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("replay")(replay_command)
 
 
-def replay_command(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+def replay_command(
     sources: list[str] = typer.Argument(..., help="Files, folders, or - for standard input."),
     reference: Path | None = typer.Option(None, help="Folder of reference tables (accounts.csv, outlets.csv ...)."),
     home: Path | None = HomeOption,
@@ -72,6 +70,9 @@ def open_sources(paths: Sequence[str], config: RunConfig, name: str) -> list[Sou
         return [open_source(name or "stdin", table | {"kind": "stdin"})]
     if "-" in paths:
         raise SettingsError("standard input stands alone", where="SOURCES", todo="give - or paths, not both")
+    for path in paths:
+        if not Path(path).exists():
+            raise SourceError("there is no such file or folder", where=path, todo="Check the path")
     return [open_source(name or "files", table | {"kind": "files", "paths": list(paths)})]
 
 

@@ -51,6 +51,7 @@ class Role(Section):
     tokens_max: float = Field(default=40.0, ge=1, le=10_000)
     looks_a_day: float = Field(default=100.0, gt=0, le=1_000_000)
     steps: bool = True
+    alone: bool = True
 
 
 _LOOKED = Reason(template="looked", window_hours=168)
@@ -106,7 +107,7 @@ def default_roles() -> dict[str, Role]:
         "robot": Role(
             reasons=(Reason(template="any_scan", window_hours=72), _LOOKED), looks_a_day=5_000, tokens_max=400
         ),
-        "unknown": Role(reasons=unknown, looks_a_day=100),
+        "unknown": Role(reasons=unknown, looks_a_day=100, alone=False),
     }
 
 
@@ -203,11 +204,16 @@ def parse_settings(data: dict[str, object], where: str) -> Settings:
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"{path}: {first['msg']}", where=where, todo="docs/settings.md lists every setting with its range"
+            fault_of(error), where=where, todo="docs/settings.md lists every setting with its range"
         ) from error
+
+
+def fault_of(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line, without the value that was given: it may be a token."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    return f"{path}: {first['msg']}" if path else first["msg"]
 
 
 def load_settings(path: Path) -> dict[str, object]:

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from watchbill.detectors.base import DetectorBase
+from watchbill.inquiry.controls import read_controls
+from watchbill.inquiry.exposed import COLUMNS, COMPLETE_FIELDS, conform, expand, exposing
+from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.reader import Ledger
-from watchbill.records.schema import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from watchbill.cases.book import Case
+    from watchbill.detectors.base import DetectorBase
 
 YUAN_A_RECORD: Final = 1.0
 """What a record sold for in the case that started this (shared/domain.md): about 1 yuan."""
 TIER_ITEMS: Final = 2_500
 """Items at which selling data obtained through one's duty becomes "serious" (2017 interpretation, halved); counsel decides."""
 _ESPECIALLY: Final = 10
-_COMPLETE: Final = frozenset({"name", "phone", "address"})
 _NATS_OF_AN_EXPLAINED_LOOK: Final = 0.886
 """log(.97 / .4): how much more an explained look is to be expected of honest work than of a renter who explains 40 %."""
 _CAP: Final = 4.0
-_COLUMNS: Final = ("account", "time", "kind", "outcome", "masked", "subjects", "fields", "shown")
+_COUNT: Final = f"""
+with seen as (
+  select m.number, p.subject, p.fields from pairs p join mine m on m.seq = p.seq where not p.unknown
+), flat as (
+  select distinct number, subject, unnest(fields) as field from seen
+), people as (
+  select number, subject, count(field) as items,
+         count(distinct list_last(string_split(field, '.')))
+           filter (list_last(string_split(field, '.')) in {tuple(COMPLETE_FIELDS)}) as parts
+  from flat where field is not null group by all
+)
+select s.number, count(distinct s.subject),
+       coalesce((select sum(items) from people p where p.number = s.number), 0)::bigint,
+       (select count(*) from people p where p.number = s.number and p.parts = {len(COMPLETE_FIELDS)})
+from seen s group by s.number
+"""
+
+
+class Shown(NamedTuple):
+    """What the unexplained looks of a case's span showed, how many they are, and how many of its looks are explained."""
+
+    persons: int
+    items: int
+    complete: int
+    looks: int
+    honest: int
 
 
 def case_rows(home: Path, cases: Iterable[Case], detectors: Iterable[DetectorBase]) -> list[dict[str, Any]]:
@@ -37,35 +65,56 @@ def case_rows(home: Path, cases: Iterable[Case], detectors: Iterable[DetectorBas
     if not listed:
         return []
     texts = {d.id: (d.text_zh, d.text_en) for d in detectors}
-    wild = _looks_by_account(home, {case.account for case in listed})
-    records = _records_of(home, listed)
-    return [_row(case, wild, records, texts) for case in listed]
+    shown = _shown(home, listed)
+    return [_row(case, one, texts) for case, one in zip(listed, shown, strict=True)]
 
 
-def _records_of(home: Path, cases: list[Case]) -> pa.Table:
-    """What all cases' accounts did in the time that the cases span, read in one pass."""
+def _shown(home: Path, cases: list[Case]) -> list[Shown]:
+    """What the looks of each case's span showed; the ledger is read once for all of them."""
     accounts = sorted({case.account for case in cases})
     begin, end = min(case.since for case in cases), max(case.until for case in cases) + 1
-    return Ledger(home).of_accounts(accounts, _COLUMNS, begin, end)
+    ledger = Ledger(home)
+    looks = exposing(conform(ledger.of_accounts(accounts, COLUMNS, begin, end)))
+    known = np.isin(looks.column(SEQ).to_numpy(), _explained(home, accounts))
+    names, times = looks.column("account"), looks.column("time").to_numpy()
+    rows, honest = [], []
+    for case in cases:
+        mine = np.asarray(pc.fill_null(pc.equal(names, case.account), False)) & (times >= case.since) & (times <= case.until)
+        rows.append(np.flatnonzero(mine & ~known))
+        honest.append(int(np.count_nonzero(mine & known)))
+    counted = _exposed(ledger, looks, rows)
+    return [Shown(*counted[number], mine.shape[0], honest[number]) for number, mine in enumerate(rows)]
 
 
-def _looks_by_account(home: Path, accounts: set[str]) -> dict[str, dict[int, bool]]:
-    """For each account: seq -> explained, from the verdict parts."""
-    out: dict[str, dict[int, bool]] = {account: {} for account in accounts}
-    parts = sorted((home / "parts").glob("verdicts-*.parquet"))
-    if not parts:
+def _exposed(ledger: Ledger, looks: pa.Table, rows: list[NDArray[np.int64]]) -> list[tuple[int, int, int]]:
+    """(persons, items, complete records) of each case, whose looks are these rows: as `watchbill exposure` counts them."""
+    every = np.unique(np.concatenate(rows))
+    out = [(0, 0, 0)] * len(rows)
+    if not every.shape[0]:
         return out
-    names = pc.field("account").isin(sorted(accounts))
-    table = ds.dataset([str(part) for part in parts]).to_table(columns=["seq", "account", "explained"], filter=names)
-    for seq, account, explained in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        out[account][seq] = explained
+    laid = expand(looks.take(every).combine_chunks(), read_controls(ledger.home, ledger.height), ledger.home)
+    seqs = looks.column(SEQ).to_numpy()
+    numbers = np.repeat(np.arange(len(rows)), [mine.shape[0] for mine in rows])
+    try:
+        laid.db.register("mine", pa.table({"number": numbers, "seq": seqs[np.concatenate(rows)]}))
+        for number, persons, items, complete in laid.rows(_COUNT):
+            out[number] = (persons, items, complete)
+    finally:
+        laid.db.close()
     return out
 
 
-def _row(case: Case, wild: dict[str, dict[int, bool]], records: pa.Table, texts: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    explained = wild[case.account]
-    mine = (pc.field("account") == case.account) & (pc.field("time") >= case.since) & (pc.field("time") <= case.until)
-    persons, items, complete, shown, honest = _exposed(records.filter(mine), explained)
+def _explained(home: Path, accounts: list[str]) -> NDArray[np.int64]:
+    """Seqs of these accounts' looks that work explained, from the verdict parts."""
+    parts = sorted((home / "parts").glob("verdicts-*.parquet"))
+    if not parts:
+        return np.zeros(0, np.int64)
+    wanted = pc.field("account").isin(accounts) & pc.field("explained")
+    table = ds.dataset([str(part) for part in parts]).to_table(columns=["seq"], filter=wanted)
+    return np.asarray(table.column("seq"), np.int64)
+
+
+def _row(case: Case, shown: Shown, texts: dict[str, tuple[str, str]]) -> dict[str, Any]:
     return {
         "id": case.id, "seq": case.seq, "opened": case.opened, "updated": case.updated, "status": case.status,
         "kind": case.kind, "accounts": [case.account], "devices": case.devices, "posterior": round(case.posterior, 6),
@@ -74,16 +123,16 @@ def _row(case: Case, wild: dict[str, dict[int, bool]], records: pa.Table, texts:
              "text_en": texts.get(name, ("", ""))[1], "records": count}
             for name, (nats, count) in sorted(case.reasons.items(), key=lambda pair: -pair[1][0])
         ],
-        "for_person": [] if not honest else [
-            {"detector": "explained_looks", "nats": -round(min(_CAP, honest * _NATS_OF_AN_EXPLAINED_LOOK), 3),
+        "for_person": [] if not shown.honest else [
+            {"detector": "explained_looks", "nats": -round(min(_CAP, shown.honest * _NATS_OF_AN_EXPLAINED_LOOK), 3),
              "text_zh": "同期有正常业务理由的查询", "text_en": "looks in the same span that its work explains",
-             "records": honest}
+             "records": shown.honest}
         ],
         "tenancies": [
-            {"account": case.account, "from": case.since, "until": case.until + 1, "records": shown,
-             "estimated_yield": round(shown * YUAN_A_RECORD, 2)}
+            {"account": case.account, "from": case.since, "until": case.until + 1, "records": shown.looks,
+             "estimated_yield": round(shown.looks * YUAN_A_RECORD, 2)}
         ],
-        "persons": persons, "items": items, "complete_records": complete, "tier": tier_of(items),
+        "persons": shown.persons, "items": shown.items, "complete_records": shown.complete, "tier": tier_of(shown.items),
     }  # fmt: skip
 
 
@@ -92,28 +141,3 @@ def tier_of(items: int) -> str:
     if items >= TIER_ITEMS * _ESPECIALLY:
         return "especially serious"
     return "serious" if items >= TIER_ITEMS else "none"
-
-
-def _exposed(looks: pa.Table, explained: dict[int, bool]) -> tuple[int, int, int, int, int]:
-    """(persons, items, complete records, unexplained looks that revealed, explained looks) of a case's span."""
-    shown: dict[str, set[str]] = {}
-    records = honest = 0
-    if looks.num_rows == 0:
-        return 0, 0, 0, 0, 0
-    looks = looks.filter(pc.is_in(looks.column("kind"), pa.array(LOOKS)))
-    names = ["seq", "outcome", "masked", "subjects", "fields", "shown"]
-    for seq, outcome, masked, subjects, fields, narrowed in zip(
-        *(looks.column(name).to_pylist() for name in names), strict=True
-    ):
-        if masked or outcome not in {None, "success"}:
-            continue
-        if explained.get(seq, False):
-            honest += 1
-            continue
-        records += 1
-        pairs = [(one["subject"], one["fields"] or fields) for one in narrowed] if narrowed else [(s, fields) for s in subjects or []]
-        for subject, names_shown in pairs:
-            shown.setdefault(subject, set()).update(names_shown or [])
-    bare = ({re.sub(r"^.*\.", "", name) for name in fields} for fields in shown.values())
-    complete = sum(1 for fields in bare if fields >= _COMPLETE)
-    return len(shown), sum(len(fields) for fields in shown.values()), complete, records, honest

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,27 +18,25 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION: Final = 1
+VERSION: Final = 2
 _KEPT: Final = 2
 
 
 def save_checkpoint(home: Path, height: int, state: dict[str, Any]) -> Path:
-    """Write `state` (arrays, and JSON-able parts) as the checkpoint at `height`; durable when this returns."""
+    """Write `state` (arrays, and JSON-able parts) as the checkpoint at `height`; durable when this returns.
+
+    Raises:
+        OSError: the disk did not take it; older checkpoints stand.
+    """
     root = home / "state"
     root.mkdir(parents=True, exist_ok=True)
     fresh = root / f"{height:020d}.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    parts = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
-    with (fresh / "arrays.npz").open("wb") as handle:
-        named: dict[str, Any] = {name.replace("/", "|"): array for name, array in arrays.items()}
-        np.savez(handle, **named)
-        _sync(handle.fileno(), handle)
-    with (fresh / "parts.json").open("w", encoding="utf-8") as text:
-        json.dump({"version": VERSION, "height": height, "parts": parts}, text, ensure_ascii=False)
-        text.flush()
-        os.fsync(text.fileno())
+    try:
+        _write(fresh, height, state)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     place = root / f"{height:020d}"
     shutil.rmtree(place, ignore_errors=True)
     fresh.rename(place)
@@ -48,6 +48,26 @@ def save_checkpoint(home: Path, height: int, state: dict[str, Any]) -> Path:
     for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return place
+
+
+def _write(fresh: Path, height: int, state: dict[str, Any]) -> None:
+    fresh.mkdir()
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    parts = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
+    with (fresh / "arrays.npz").open("wb") as handle:
+        named: dict[str, Any] = {name.replace("/", "|"): array for name, array in arrays.items()}
+        np.savez(handle, **named)
+        _sync(handle.fileno(), handle)
+    with (fresh / "parts.json").open("w", encoding="utf-8") as text:
+        whole = {"version": VERSION, "height": height, "check": _check(parts), "parts": parts}
+        json.dump(whole, text, ensure_ascii=False)
+        text.flush()
+        os.fsync(text.fileno())
+
+
+def _check(parts: dict[str, Any]) -> int:
+    """A checksum of the parts; the arrays have their own in the archive."""
+    return zlib.crc32(json.dumps(parts, ensure_ascii=False).encode())
 
 
 def _sync(descriptor: int, handle: Any) -> None:  # noqa: ANN401 - any binary file
@@ -72,11 +92,11 @@ def load_checkpoint(home: Path, highest: int) -> tuple[int, dict[str, Any]] | No
 def _read(place: Path) -> dict[str, Any] | None:
     try:
         saved = json.loads((place / "parts.json").read_text(encoding="utf-8"))
-        if saved["version"] > VERSION or saved["height"] != int(place.name):
+        if saved["version"] != VERSION or saved["height"] != int(place.name) or saved["check"] != _check(saved["parts"]):
             return None
         with np.load(place / "arrays.npz", allow_pickle=False) as arrays:
             state: dict[str, Any] = {name.replace("|", "/"): arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
     parts: dict[str, Any] = saved["parts"]
     return state | parts

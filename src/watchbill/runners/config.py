@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from watchbill.core.errors import SettingsError
-from watchbill.core.settings import Settings, load_settings, parse_settings
+from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
 from watchbill.records.limits import RecordLimits
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def load_config(path: Path) -> RunConfig:
     try:
         records = RecordLimits.model_validate(data.get("records", {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = f"{path.name} [records]"
-        raise SettingsError(f"{first['loc']}: {first['msg']}", where=where, todo="see docs/settings.md") from error
+        raise SettingsError(fault_of(error), where=f"{path.name} [records]", todo="see docs/settings.md") from error
     reference = data.get("reference")
     return RunConfig(
         home=base / str(data.get("home", "watchbill-home")),

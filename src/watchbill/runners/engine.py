@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from watchbill.core.errors import LedgerFull
 from watchbill.ledger.canonical import canonical
+from watchbill.ledger.files import Mark, read_mark
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
-from watchbill.ledger.journal import Journal
+from watchbill.ledger.journal import Journal, read_from
 from watchbill.ledger.keys import forget_seed, seed_days
 from watchbill.records.columns import columns_of
 from watchbill.records.dedup import CONFLICT_REASON, Seen
@@ -29,8 +30,9 @@ from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
-from watchbill.runners.references import References
+from watchbill.runners.references import Loaded, References, read_folder
 from watchbill.runners.settingskept import SettingsKept
+from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,19 +70,11 @@ class Engine:
         self.limits = limits or RecordLimits()
         home.mkdir(parents=True, exist_ok=True)
         self.journal = Journal.open(home)
-        self.pipeline = Pipeline(settings)
-        self.references = References(home, settings)
-        self.seen = Seen(sealed_lookup(home))
         self.outputs = OutputFiles(home)
-        self.positions: dict[str, dict[str, Any]] = {}
-        self.last_arrival: dict[str, int] = {}
-        self.masking: dict[str, str] = {}
-        self.counts = Counts()
-        self.arrival = 0
-        self.done = 0
+        self.reading: set[str] = set()
+        self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
-        self.kept = SettingsKept(home)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self._seeded = not replay or self.journal.height > 0
         if not replay:
@@ -93,14 +87,31 @@ class Engine:
             self.journal.close()
             raise
 
+    def _begin(self) -> None:
+        """The state of a home that holds nothing."""
+        self.pipeline = Pipeline(self.settings)
+        self.references = References(self.home)
+        self.kept = SettingsKept(self.home)
+        self.seen = Seen(sealed_lookup(self.home))
+        self.positions: dict[str, dict[str, Any]] = {}
+        self.heard: dict[str, Heard] = {}
+        self.masking: dict[str, str] = {}
+        self.counts = Counts()
+        self.arrival = 0
+        self.done = 0
+
     # -- recovery ----------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
         found = load_checkpoint(self.home, self.journal.durable)
-        self.outputs.rewind(0, 0) if found is None else self._restore(*found)
-        for seq, frame in self.journal.frames(self.done):
-            if seq < self.done:
-                continue  # the checkpoint stands behind this frame's records
+        start = None
+        if found is None:
+            self.outputs.rewind(0, 0)
+        else:
+            self._restore(*found)
+            # by position, not by height: frames that hold no record share a height
+            start = Mark(*found[1]["mark"])
+        for _, seq, frame in read_from(self.home, from_seq=self.done, start=start):
             self._again(seq, frame)
 
     def _restore(self, height: int, state: dict[str, Any]) -> None:
@@ -113,7 +124,8 @@ class Engine:
         own = {key.removeprefix("seen/"): value for key, value in state.items() if key.startswith("seen/")}
         self.seen = Seen.restore(own, sealed_lookup(self.home))
         self.positions = state["positions"]
-        self.last_arrival, self.masking = state["last_arrival"], state["masking"]
+        self.heard = {name: Heard(last, pauses) for name, (last, pauses) in state["heard"].items()}
+        self.masking = state["masking"]
         self.counts = Counts(**state["counts"])
         self.arrival, self.done = int(state["arrival"]), height
 
@@ -121,7 +133,6 @@ class Engine:
         """Step over a frame that is journaled already."""
         moved = json.loads(frame.positions)
         self.positions.update(moved["positions"])
-        self.last_arrival.update(dict.fromkeys(moved["positions"], frame.arrival))
         if frame.count:
             table = unpack(frame.payload)
             for source in pc.unique(table.column("source")).to_pylist():
@@ -133,16 +144,43 @@ class Engine:
         self.counts.quarantined += int(moved.get("quarantined", 0))
         self.arrival = frame.arrival
 
+    def _rebuild(self, error: LedgerFull) -> None:
+        """Begin again from the last checkpoint and the journal, once there is room: what was said is written in part."""
+        positions, masking, arrival = self.positions, self.masking, self.arrival
+        while True:
+            self.on_full(str(error))
+            self.clock.sleep(_RETRY_SECONDS)
+            self.outputs.drop()
+            self._begin()
+            try:
+                self._recover()
+            except LedgerFull as again:
+                error = again
+            else:
+                break
+        # a position behind the last frame, and a word that waits for the next one, are known here only
+        self.positions |= positions
+        self.masking |= masking
+        self.arrival = max(self.arrival, arrival)
+
     # -- taking in ---------------------------------------------------------------------------------------------
 
     def reload(self, folder: Path | None) -> list[str]:
         """Note reference tables that changed; they take effect, journaled, with the next records. Names of them."""
-        changes = self.references.changes(folder)
+        return self.take_tables(read_folder(folder, self.settings))
+
+    def take_tables(self, loaded: list[Loaded]) -> list[str]:
+        """As `reload`, with tables that are read already."""
+        changes = self.references.changes(loaded)
         self._control += [("wb.reload", change) for change in changes]
         return [change["table"] for change in changes]
 
     def declare(self, source: str, masking: str) -> None:
-        """Journal, once and at each change, whether a source's logs can tell masked looks ("known" or "unknown")."""
+        """Say that a source is read now, and whether its logs can tell masked looks ("known" or "unknown").
+
+        The latter is journaled, once and at each change.
+        """
+        self.reading.add(source)
         if self.masking.get(source, "known") != masking:
             self.masking[source] = masking
             self._control.append(("wb.source", {"source": source, "masking": masking}))
@@ -166,10 +204,12 @@ class Engine:
         """Journal several batches with one commit (group commit), then step over them."""
         written = [entry for batch in batches if (entry := self._append(batch, live_now)) is not None]
         self._commit([frame for frame, _ in written])
-        for frame, table in written:
-            if table is not None:
-                self._step(table, self.done)
-            del frame
+        try:
+            for _, table in written:
+                if table is not None:
+                    self._step(table, self.done)
+        except LedgerFull as error:
+            self._rebuild(error)
         return self.journal.durable
 
     def _append(self, batch: Batch, live_now: int | None) -> tuple[Frame, pa.Table | None] | None:
@@ -189,7 +229,6 @@ class Engine:
         self.counts.duplicates += same
         self.counts.quarantined += len(batch.quarantined)
         self.positions[batch.source] = batch.position
-        self.last_arrival[batch.source] = self.arrival
         table = self._with_control(batch.table)
         if table.num_rows == 0 and not batch.quarantined and not same:
             return None
@@ -248,9 +287,16 @@ class Engine:
         columns = columns_of(records, seq + controls)
         output = self.pipeline.step(columns)
         self.outputs.write(columns, output.verdicts, self.pipeline.context.labels, output.interventions)
+        self._hear(records, columns.arrival)
         self._count(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + table.num_rows
         self.on_step(columns, output)
+
+    def _hear(self, records: pa.Table, arrivals: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Note the rhythm of the source (a frame holds one source's records)."""
+        if records.num_rows:
+            source = records.column("source")[0].as_py()
+            self.heard.setdefault(source, Heard()).hear(arrivals)
 
     def _obey(self, kind: str, extra: str) -> None:
         told = json.loads(extra)
@@ -281,16 +327,34 @@ class Engine:
 
     # -- checkpoints -------------------------------------------------------------------------------------------
 
-    def checkpoint(self) -> None:
-        """Write the state at the height that is stepped over."""
+    def checkpoint(self) -> bool:
+        """Write the state at the height that is stepped over.
+
+        False (and said) when the disk did not take it: the journal holds everything, and the next one comes.
+        """
+        mark = read_mark(self.home) or Mark(0, 0, 0, 0)
+        while True:
+            try:
+                marked = self.outputs.mark(self.done)
+            except LedgerFull as error:
+                self._rebuild(error)
+            else:
+                break
         state: dict[str, Any] = self.pipeline.snapshot()
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
-            "interventions_bytes": self.outputs.mark(self.done), "references": dict(self.references.in_force),
-            "positions": self.positions, "last_arrival": self.last_arrival, "masking": self.masking, "settings": self.kept.in_force, "arrival": self.arrival,
-            "counts": vars(self.counts),
+            "interventions_bytes": marked, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
+            "positions": self.positions, "masking": self.masking, "settings": self.kept.in_force,
+            "arrival": self.arrival, "counts": vars(self.counts),
+            "heard": {name: [heard.last, heard.pauses] for name, heard in self.heard.items()},
         }  # fmt: skip
-        save_checkpoint(self.home, self.done, state)
+        try:
+            save_checkpoint(self.home, self.done, state)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            self.on_full(f"the disk did not take a checkpoint ({why}); the journal holds everything, the next one comes")
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the home."""

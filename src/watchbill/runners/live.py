@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
+from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
-from watchbill.runners.local import SEAL_SECONDS_MAX, SEGMENT_ROWS, Progress, masking_of, publish
-from watchbill.runners.outputs import write_json
+from watchbill.runners.local import SEAL_SECONDS_MAX, SEGMENT_ROWS, Progress, check_places, masking_of, publish
+from watchbill.runners.outputs import write_json, write_lines
+from watchbill.runners.references import read_folder
 from watchbill.runners.status import status_of
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
@@ -80,6 +82,7 @@ class LiveRunner:
         self._queue: queue.Queue[_Waiting] = queue.Queue(_GROUP_MAX)
         self._failed: list[Exception] = []
         self._living = 0
+        self._web: Door | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -93,28 +96,33 @@ class LiveRunner:
             WatchbillError: a source failed for good (what was taken in stays).
         """
         began = self.clock.monotonic()
+        check_places(self.config.home, self.config.home / "out")
+        loaded = read_folder(self.config.reference, self.config.engine)
         engine = Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records)
         engine.on_full = self.progress.on_phase
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
-        web = self._listen()
+        threads: list[threading.Thread] = []
         try:
-            engine.reload(self.config.reference)
+            self._listen()
+            engine.take_tables(loaded)
             threads = self._start(engine)
+            self._tell(engine)
             self.ready.set()
             self._loop(engine, sealer)
             engine.checkpoint()
         finally:
             self._stop.set()
-            if web is not None:
-                web.should_exit = True
+            if self._web is not None:
+                self._web.should_exit = True
             self._settle_rest()
             engine.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
         for thread in threads:
             thread.join(timeout=5)
-        summary = publish(engine, self.config.home / "out", self.clock.monotonic() - began, report)
+        seconds = self.clock.monotonic() - began
+        summary = publish(engine, self.config.home / "out", seconds, report, self.clock.now_ms())
         if self._failed:
             raise self._failed[0]
         return summary
@@ -177,7 +185,16 @@ class LiveRunner:
             if now - checkpoint > self.config.checkpoint_seconds:
                 checkpoint = now
                 engine.checkpoint()
-                write_json(self.config.home / "status.json", status_of(engine))
+                self._tell(engine)
+
+    def _tell(self, engine: Engine) -> None:
+        """Renew what readers ask for: status.json and cases.ndjson. A disk that does not take them stops nothing."""
+        cases = case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors)
+        try:
+            write_lines(engine.home / "cases.ndjson", cases)
+            write_json(engine.home / "status.json", status_of(engine, self.clock.now_ms()))
+        except OSError as error:
+            self.progress.on_phase(f"status and cases could not be written ({error.strerror})")
 
     def _group(self) -> list[_Waiting]:
         """What waits now; several sources' batches share one commit."""
@@ -218,20 +235,20 @@ class LiveRunner:
 
     # -- http --------------------------------------------------------------------------------------------------
 
-    def _listen(self) -> Door | None:
+    def _listen(self) -> None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
         if not doors:
-            return None
+            return
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
-        web = self._door(doors, self.config.http)
+        web = self._web = self._door(doors, self.config.http)
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)
-        if web.started:
-            self.address = web.address()
-            self.progress.on_phase(f"listening on {self.address[0]}:{self.address[1]}")
-        return web
+        if not web.started:
+            raise SettingsError("cannot listen there", where="[http]", todo="Choose a port that nobody else uses")
+        self.address = web.address()
+        self.progress.on_phase(f"listening on {self.address[0]}:{self.address[1]}")
 
 
 def _serve(web: Door, ended: Callable[[], None]) -> None:

@@ -6,28 +6,28 @@ it is stopped. Both can be interrupted at any moment and go on where the journal
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Settings
-from watchbill.ledger.frames import unpack_lines
-from watchbill.ledger.journal import read_frames
 from watchbill.ledger.sealing import Sealer, SealReport
 from watchbill.records.parse import parse_ndjson
 from watchbill.responses.policy import DECISIONS
 from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
-from watchbill.runners.outputs import write_json, write_lines
-from watchbill.runners.status import status_of
+from watchbill.runners.outputs import refused, write_json, write_lines
+from watchbill.runners.references import read_folder
+from watchbill.runners.status import sources_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from watchbill.records.batch import Quarantined
     from watchbill.records.limits import RecordLimits
     from watchbill.sources.base import Source
 
@@ -69,6 +69,8 @@ def replay(
     """
     clock, progress = clock or SystemClock(), progress or Progress()
     began = clock.monotonic()
+    check_places(home, out)
+    loaded = read_folder(reference, settings)  # before the home is made: a wrong folder leaves nothing behind
     progress.on_phase("opening the home and replaying what the last checkpoint does not hold")
     engine = Engine(home, settings, clock, limits=limits, replay=True)
     engine.on_full = progress.on_phase
@@ -76,7 +78,7 @@ def replay(
     sealer = Sealer.start(home, rows_max=SEGMENT_ROWS)
     finished = False
     try:
-        engine.reload(reference)
+        engine.take_tables(loaded)
         progress.on_phase("reading")
         last = clock.monotonic()
         for source in sources:
@@ -100,50 +102,46 @@ def replay(
     return Ran(summary, finished, repaired)
 
 
+def check_places(home: Path, out: Path) -> None:
+    """Tell before anything is made that the home or the folder of outputs cannot be one.
+
+    Raises:
+        SettingsError: one of them is a file, or both are the same.
+    """
+    for path, name in ((home, "--home"), (out, "--out")):
+        if path.exists() and not path.is_dir():
+            raise SettingsError(f"{path} is not a folder", where=name, todo="Name a folder, or one that is not there yet")
+    if home.resolve() == out.resolve():
+        raise SettingsError("--out and --home are the same folder", where="--out", todo="Give another folder for the outputs")
+
+
 def masking_of(source: Source) -> str:
     """What a source's settings say of masking ("known" where they say nothing)."""
     return str(getattr(getattr(source, "settings", None), "masking", "known"))
 
 
-def publish(engine: Engine, out: Path, seconds: float, report: SealReport) -> dict[str, Any]:
-    """Write the output files of a home as it stands; the summary."""
+def publish(engine: Engine, out: Path, seconds: float, report: SealReport, now: int | None = None) -> dict[str, Any]:
+    """Write the output files of a home as it stands; the summary. `now` (epoch ms) is the clock of a live run."""
     engine.outputs.publish(out)
     rows = case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors)
     write_lines(out / "cases.ndjson", rows)
-    if engine.counts.quarantined:
-        quarantine(engine.home, out / "quarantine.ndjson")
-    else:
-        write_lines(out / "quarantine.ndjson", [])
-    summary = summary_of(engine, seconds, report)
+    write_lines(out / "quarantine.ndjson", map(_public, refused(engine.home)))
+    summary = summary_of(engine, seconds, report, now)
     write_json(out / "summary.json", summary)
-    for name in ("cases.ndjson", "summary.json"):
-        if out.resolve() != engine.home.resolve():
-            (engine.home / name).write_bytes((out / name).read_bytes())
-    write_json(engine.home / "status.json", status_of(engine))
+    write_lines(engine.home / "cases.ndjson", rows)
+    write_json(engine.home / "summary.json", summary)
+    write_json(engine.home / "status.json", status_of(engine, now))
     return summary
 
 
-def quarantine(home: Path, place: Path) -> None:
-    """All refused records of a home as rows of quarantine.ndjson: those sealed away, then those still in the journal."""
-    kept = home / "quarantine.ndjson"
-    rows: list[bytes] = []
-    if kept.exists() and kept.resolve() != place.resolve():
-        rows += kept.read_bytes().splitlines()
-    elif not kept.exists():
-        for _, frame in read_frames(home):
-            if frame.quarantined:
-                rows += unpack_lines(frame.quarantined).splitlines()
-    else:
-        return
-    write_lines(place, (_public(json.loads(row)) for row in rows))
-
-
-def _public(row: dict[str, str]) -> dict[str, str]:
+def _public(entry: Quarantined) -> dict[str, str]:
     """The contract names the key in words."""
-    return {"source": row["source"], "position": row["position"], "reason": row["reason"], "what to do": row["todo"], "raw": row["raw"]}
+    return {
+        "source": entry.source, "position": entry.position, "reason": entry.reason, "what to do": entry.todo, "raw": entry.raw,
+    }  # fmt: skip
 
 
-def summary_of(engine: Engine, seconds: float, report: SealReport) -> dict[str, Any]:
+def summary_of(engine: Engine, seconds: float, report: SealReport, now: int | None = None) -> dict[str, Any]:
     """The content of summary.json; `seconds` is wall time of this call alone, the root is that of what is sealed."""
     counts = engine.counts
     total = sum(counts.kinds.values())
@@ -157,10 +155,7 @@ def summary_of(engine: Engine, seconds: float, report: SealReport) -> dict[str, 
         "ledger_height": engine.journal.durable, "ledger_sealed": report.sealed, "ledger_root": report.root,
         "decisions": {DECISIONS[int(code)]: number for code, number in sorted(counts.decisions.items())},
         "interventions": counts.interventions, "cases": len(engine.pipeline.book.cases),
-        "sources": {
-            name: {"last_arrival": last, "lag_ms": max(0, engine.arrival - last), "silent": False}
-            for name, last in engine.last_arrival.items()
-        },
+        "sources": sources_of(engine, now),
     }  # fmt: skip
 
 

@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from watchbill.core.errors import LedgerFull
+from watchbill.ledger import manifest as manifests
+from watchbill.ledger.files import QUARANTINE
+from watchbill.ledger.frames import unpack_lines
+from watchbill.ledger.journal import read_from
+from watchbill.records.batch import Quarantined
 from watchbill.responses.policy import DECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from watchbill.records.columns import Columns
@@ -81,28 +88,49 @@ class OutputFiles:
         self._from, self._bytes = height, interventions_bytes
 
     def write(self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]]) -> None:
-        """Append what one step said."""
-        if verdicts.row.shape[0]:
-            if self._writer is None:
-                self._writer = pq.ParquetWriter(self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1)
-            self._writer.write_table(verdict_table(columns, verdicts, labels), row_group_size=_ROW_GROUP)
-        lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in interventions)
-        if lines:
-            with self.interventions.open("ab") as handle:
-                handle.write(lines)
-            self._bytes += len(lines)
+        """Append what one step said.
+
+        Raises:
+            LedgerFull: the disk took it in part at most; only `drop` and a rewind help then.
+        """
+        try:
+            if verdicts.row.shape[0]:
+                if self._writer is None:
+                    self._writer = pq.ParquetWriter(self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1)
+                self._writer.write_table(verdict_table(columns, verdicts, labels), row_group_size=_ROW_GROUP)
+            lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in interventions)
+            if lines:
+                with self.interventions.open("ab") as handle:
+                    handle.write(lines)
+                self._bytes += len(lines)
+        except OSError as error:
+            raise _full(error, self.home) from error
 
     def mark(self, height: int) -> int:
-        """Close the running part at `height`; the interventions' length in bytes, both durable."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            _sync(self.parts / "open.tmp")
-            (self.parts / "open.tmp").rename(self.parts / f"verdicts-{self._from:020d}-{height:020d}.parquet")
-        self._from = height
-        if self.interventions.exists():
-            _sync(self.interventions)
+        """Close the running part at `height`; the interventions' length in bytes, both durable.
+
+        Raises:
+            LedgerFull: as `write`.
+        """
+        try:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+                _sync(self.parts / "open.tmp")
+                (self.parts / "open.tmp").rename(self.parts / f"verdicts-{self._from:020d}-{height:020d}.parquet")
+            self._from = height
+            if self.interventions.exists():
+                _sync(self.interventions)
+        except OSError as error:
+            raise _full(error, self.home) from error
         return self._bytes
+
+    def drop(self) -> None:
+        """Let go of the running part; the next rewind removes it."""
+        if self._writer is not None:
+            with suppress(OSError):
+                self._writer.close()
+            self._writer = None
 
     def publish(self, out: Path) -> None:
         """Write verdicts.parquet and interventions.ndjson of everything so far into `out`."""
@@ -122,6 +150,36 @@ class OutputFiles:
             shutil.copyfile(self.interventions, out / "interventions.ndjson")
         else:
             (out / "interventions.ndjson").touch()
+
+
+def _full(error: OSError, home: Path) -> LedgerFull:
+    return LedgerFull(
+        f"the disk did not take the verdicts ({error.strerror or type(error).__name__})", where=str(home),
+        todo="Make room; nothing is acknowledged until there is",
+    )  # fmt: skip
+
+
+def refused(home: Path) -> Iterator[Quarantined]:
+    """Every refused record of a home: those that sealing has put aside, then those still in journal frames.
+
+    Raises:
+        LedgerError: the manifest, or an acknowledged frame, is damaged.
+    """
+    manifest = manifests.load(home)
+    path = home / QUARANTINE
+    if path.exists() and manifest.quarantine_bytes:
+        with path.open("rb") as file:
+            yield from _entries(file.read(manifest.quarantine_bytes))
+    cursor = manifest.cursor
+    for _, _, frame in read_from(home, start=cursor if cursor.offset else None, from_seq=cursor.height):
+        if frame.quarantined:
+            yield from _entries(unpack_lines(frame.quarantined))
+
+
+def _entries(lines: bytes) -> Iterator[Quarantined]:
+    for line in lines.splitlines():
+        row = json.loads(line)
+        yield Quarantined(row["source"], row["position"], row["reason"], row["todo"], row["raw"])
 
 
 def write_json(path: Path, value: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow.parquet as pq
 
@@ -10,6 +10,7 @@ from watchbill.context.reference import digest, find_tables, read_table
 from watchbill.core.errors import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pyarrow as pa
@@ -20,31 +21,44 @@ SHRINK_MIN: Final = 0.5
 """A table that loses more than this share of its rows is not taken (an export that broke), and said so."""
 
 
+class Loaded(NamedTuple):
+    """A reference table as it was read, and the digest of its content."""
+
+    name: str
+    digest: str
+    table: pa.Table
+
+
+def read_folder(source: Path | None, settings: Settings) -> list[Loaded]:
+    """All tables of a folder, by name; none where there is no folder to read.
+
+    Raises:
+        SettingsError: the folder or a table in it cannot be read.
+    """
+    out = []
+    for name, path in sorted(find_tables(source).items()) if source is not None else ():
+        table = read_table(name, path, settings.time_zone, settings.limits.reference_rows_max)
+        out.append(Loaded(name, digest(table), table))
+    return out
+
+
 class References:
     """The tables in force, and the folder `home/reference` that keeps every version by digest."""
 
-    def __init__(self, home: Path, settings: Settings) -> None:
+    def __init__(self, home: Path) -> None:
         self.folder = home / "reference"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.settings = settings
         self.in_force: dict[str, str] = {}
         self.rows: dict[str, int] = {}
         self.refused: dict[str, str] = {}
 
-    def changes(self, source: Path | None) -> list[dict[str, Any]]:
-        """Reload records (table, digest, rows) for what differs between the folder and what is in force.
+    def changes(self, loaded: Iterable[Loaded]) -> list[dict[str, Any]]:
+        """Reload records (table, digest, rows) for what differs between these tables and what is in force.
 
         A table that shrinks to under half is refused; why stands in `refused`.
-
-        Raises:
-            SettingsError: the folder or a table in it cannot be read.
         """
-        if source is None:
-            return []
         out: list[dict[str, Any]] = []
-        for name, path in sorted(find_tables(source).items()):
-            table = read_table(name, path, self.settings.time_zone, self.settings.limits.reference_rows_max)
-            key = digest(table)
+        for name, key, table in loaded:
             before = self.rows.get(name, 0)
             if self.in_force.get(name) == key:
                 continue

@@ -8,12 +8,28 @@ import numpy as np
 
 from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
+from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from watchbill.runners.engine import Engine
 
 
-def status_of(engine: Engine) -> dict[str, Any]:
+def sources_of(engine: Engine, now: int | None = None) -> dict[str, dict[str, Any]]:
+    """Per source: arrival of its last record, lag (ms) and silence by the arrival clock, or by `now` (epoch ms) when live.
+
+    Only a source that the running command reads can be silent; one of an earlier command has ended. A live source that
+    never sent a record is silent: somebody set it up for something.
+    """
+    clock = engine.arrival if now is None else max(now, engine.arrival)
+    out = {}
+    for name in sorted({*engine.heard, *engine.reading}):
+        heard = engine.heard.get(name, Heard())
+        silent = name in engine.reading and (heard.silent(clock) or (heard.last is None and now is not None))
+        out[name] = {"last_arrival": heard.last, "lag_ms": heard.lag_ms(clock), "silent": silent}
+    return out
+
+
+def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
     """The content of status.json: counts and reasons only, no names of people or customers."""
     pipeline = engine.pipeline
     closed = [
@@ -23,9 +39,7 @@ def status_of(engine: Engine) -> dict[str, Any]:
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
         "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.cases),
         "quarantined": engine.counts.quarantined, "duplicates": engine.counts.duplicates,
-        "sources": {
-            name: {"lag_ms": max(0, engine.arrival - last), "silent": False} for name, last in engine.last_arrival.items()
-        },
+        "sources": sources_of(engine, now),
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
         "gates": {
             "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == CLOSED)),

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from watchbill.core.errors import SettingsError
+from watchbill.core.settings import fault_of
 from watchbill.records.batch import Batch
 from watchbill.records.limits import RecordLimits
 from watchbill.records.lines import LongLine
@@ -104,8 +105,8 @@ def open_source(name: str, table: Mapping[str, object]) -> Source:
     module = load(str(table.get("kind", "files")))
     try:
         settings = module.Settings.model_validate({"kind": "files", **table})
-    except ValueError as error:
-        raise SettingsError(str(error), where=f"[sources.{name}]", todo="See docs/connect-your-logs.md") from None
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"[sources.{name}]", todo="See docs/connect-your-logs.md") from None
     return module.open_source(name, settings)
 
 

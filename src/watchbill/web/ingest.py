@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from watchbill.core.errors import LedgerFull, SettingsError
+from watchbill.core.settings import fault_of
 from watchbill.records.lines import BLOCK_BYTES, DamagedError, Gunzip
 from watchbill.sources.http import QueueSource
 
@@ -288,8 +289,8 @@ def open_door(sources: Sequence[QueueSource], table: Mapping[str, object]) -> Do
     """
     try:
         settings = ServerSettings.model_validate(dict(table))
-    except ValueError as error:
-        raise SettingsError(str(error), where="[http]", todo="See docs/connect-your-logs.md") from None
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where="[http]", todo="See docs/connect-your-logs.md") from None
     return Door(server(ingest_app(sources, settings), settings).config)
 
 
