@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from watchbill.records.convert import convert
+from watchbill.records.schema import SCHEMA
 
 
 def one(name: str, array: pa.Array) -> tuple[list[Any], dict[int, str]]:
@@ -93,4 +94,18 @@ def test_unknown_columns_are_kept_as_json() -> None:
     assert first == {"n": 1, "f": 1.5, "t": 'say "hi"\n', "b": True, "d": {"k": [1]}, "w": "1970-01-01 00:00:00"}
     assert extra[1] is None
     assert json.loads(extra[2]) == {"n": 3, "t": "汉"}
+    assert not reasons
+
+
+def test_shown_of_the_contracts_own_type_is_taken_whole_unless_something_in_it_is_empty() -> None:
+    kind = SCHEMA.field("shown").type
+    clean = [None, [{"subject": "c1", "fields": ["a"]}, {"subject": "c2", "fields": []}]]
+    table, reasons = convert(pa.table({"shown": pa.array(clean, kind)}))
+    assert table.column("shown").to_pylist() == clean
+    assert not reasons
+    for odd in ([{"subject": "", "fields": ["a"]}], [{"subject": None, "fields": ["a"]}], [None]):
+        _, reasons = convert(pa.table({"shown": pa.array([*clean, odd], kind)}))
+        assert list(reasons) == [2]
+    table, reasons = convert(pa.table({"shown": pa.array([[], [{"subject": "c", "fields": None}]], kind)}))
+    assert table.column("shown").to_pylist() == [None, [{"subject": "c", "fields": None}]]
     assert not reasons

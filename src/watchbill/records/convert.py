@@ -215,15 +215,14 @@ def _each_row(
     name: str, array: pa.Array, cells: Cells, kind: pa.DataType, read: Callable[[str, object], object]
 ) -> pa.Array:
     """Read cell by cell, for the odd ones: JSON in a text, empty items in a list."""
-    values: list[object] = []
-    for row in range(len(array)):
+    values: list[object] = [None] * len(array)
+    for row in np.flatnonzero(np.asarray(array.is_valid())).tolist():
         try:
             value = array[row].as_py()
-            values.append(None if value is None or value == "" else read(name, value))
+            values[row] = None if value == "" else read(name, value)
         except (Refused, ValueError) as error:
             reason = str(error) if isinstance(error, Refused) else f"{name} cannot be read"
             cells.reasons.setdefault(row, reason)
-            values.append(None)
     return pa.array(values, kind)
 
 
@@ -241,9 +240,23 @@ def _shown(name: str, array: pa.Array, cells: Cells) -> pa.Array:
     if _is_text(array.type):
         text = utf8(array, name, cells)
         return _each_row(name, text, cells, kind, lambda key, value: shown_items(key, strict_json(str(value))))
+    if array.type.equals(kind) and _shown_is_clean(array):
+        return array
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         return _each_row(name, array, cells, kind, shown_items)
     return _unfit(name, array, cells, "a list of {subject, fields}")
+
+
+def _shown_is_clean(array: pa.Array) -> bool:
+    """Whether nothing in a `shown` of the contract's own type is empty, missing or no UTF-8."""
+    items = array.flatten()
+    if items.null_count or _any_empty(pc.list_value_length(array)):
+        return False
+    subjects, fields = items.field("subject"), items.field("fields")
+    if subjects.null_count or fields.null_count:
+        return False
+    texts = (subjects, fields.flatten())
+    return all(text.null_count == 0 and not _any_empty(pc.binary_length(text)) and _is_valid(text) for text in texts)
 
 
 _CONVERTERS: Final[dict[str, Callable[[str, pa.Array, Cells], pa.Array]]] = {
