@@ -19,7 +19,7 @@ from watchbill.core.kernel import Row, kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from watchbill.core.settings import GateSettings
+    from watchbill.core.settings import GateSettings, ReasonSettings
 
 FEED_GATED: Final = 1
 COVERAGE_GATED: Final = 2
@@ -46,15 +46,16 @@ _LOOKS_MIN: Final = 5.0
 
 @kernel
 def _is_open(
-    event: Row, habit: Row, group_open: NDArray[np.uint8], role_said: NDArray[np.uint8], least: float, share: float
-) -> bool:
+    event: Row, habit: Row, group_open: NDArray[np.uint8], role_said: NDArray[np.uint8], alone: NDArray[np.uint8],
+    least: float, share: float,
+) -> bool:  # fmt: skip
     """The group's verdict, else the role's, else that of the account's own past days."""
     roles = role_said.shape[0]
     said = role_said[event.role]
     at = event.outlet_id * roles + event.role
     if event.outlet_id >= 0 and at < group_open.shape[0] and group_open[at]:
         said = group_open[at]
-    if said:
+    if said or not alone[event.role]:
         return bool(said == OPEN)
     past = habit.past_looks if habit.day == event.day else habit.looks
     explained = habit.past_explained if habit.day == event.day else habit.explained
@@ -64,7 +65,7 @@ def _is_open(
 @kernel
 def _mark(
     events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_said: NDArray[np.uint8],
-    least: float, share: float,
+    alone: NDArray[np.uint8], least: float, share: float,
 ) -> None:  # fmt: skip
     """Set the coverage bit of `gated` from the published tables, then learn from the event."""
     for i in range(events.shape[0]):
@@ -76,7 +77,7 @@ def _mark(
             # what it showed in another group says nothing about this one
             habit.explained, habit.looks, habit.past_explained, habit.past_looks = 0.0, 0.0, 0.0, 0.0
             habit.role, habit.outlet_id = event.role, event.outlet_id
-        if not _is_open(event, habit, group_open, role_said, least, share):
+        if not _is_open(event, habit, group_open, role_said, alone, least, share):
             event.gated |= COVERAGE_GATED
         if event.kind != LOOK or not (event.first and event.reveal) or event.gated & FEED_GATED:
             continue
@@ -90,12 +91,18 @@ def _mark(
             habit.explained += 1.0 if event.reason > 0 else 0.0
 
 
+def alone_of(roles: list[str], settings: ReasonSettings) -> NDArray[np.uint8]:
+    """uint8[roles]: 1 where an account's own past may open the gate (`Role.alone`)."""
+    return np.array([settings.roles[name].alone if name in settings.roles else False for name in roles], np.uint8)
+
+
 class Coverage:
     """State of the gate. `mark` on every batch; `publish` at every table tick."""
 
-    def __init__(self, roles: int, settings: GateSettings) -> None:
+    def __init__(self, roles: int, settings: GateSettings, alone: NDArray[np.uint8] | None = None) -> None:
         self.settings = settings
         self.roles = roles
+        self.alone = np.ones(roles, np.uint8) if alone is None else alone
         self.habits = np.zeros(0, HABIT)
         self.group_open = np.zeros(0, np.uint8)  # 0 = ask the role, CLOSED, OPEN
         self.role_said = np.zeros(roles, np.uint8)  # 0 = ask the account's own past, CLOSED, OPEN
@@ -105,7 +112,7 @@ class Coverage:
         if events.dtype != EVENT:
             raise TypeError("events must be EVENT rows")
         least, share = float(self.settings.coverage_looks_min), float(self.settings.coverage_min)
-        _mark(events, self.habits, self.group_open, self.role_said, least, share)
+        _mark(events, self.habits, self.group_open, self.role_said, self.alone, least, share)
 
     def publish(self, outlets: int) -> None:
         """Judge every role and every group by the median of its accounts."""

@@ -35,6 +35,7 @@ ROW: Final = np.dtype(
     align=True,
 )
 CAPACITY_MIN: Final = 8.0
+UNBOUNDED: Final = 1e9
 WIDE_DAYS: Final = 4.0
 """Where reasons are no ground: all first looks of so many usual days of the role (settings: looks_a_day), a day."""
 MEAN_START: Final = 0.25
@@ -120,7 +121,10 @@ class Detector(DetectorBase):
         """float32[n]: tokens left after the event; -1 - left where this look needed more."""
         self.grow(around.accounts)
         out = np.zeros(events.shape[0], np.float32)
-        _observe(events, self.rows, around.tokens_max, around.looks_a_day, out)
+        # without a roster nobody's role is known, and so no usual day
+        known = "accounts" in around.present
+        a_day = around.looks_a_day if known else np.full_like(around.looks_a_day, UNBOUNDED)
+        _observe(events, self.rows, around.tokens_max, a_day, out)
         return out
 
     @classmethod

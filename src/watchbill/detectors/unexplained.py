@@ -147,7 +147,8 @@ class Detector(DetectorBase):
         self.rates, self.prior = beta_grid(HONEST_MEAN, CORRELATION)
         self.factors = np.zeros(16, FACTOR)
         self.held = 0
-        self.keep_ms = int(settings.reasons.pending_hours * 3_600_000)
+        # looks are let go at the end of a UTC day, so up to a day after `pending_hours`
+        self.keep_ms = int((settings.reasons.pending_hours + 24) * 3_600_000)
 
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class."""

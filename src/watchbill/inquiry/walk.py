@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from watchbill.context.context import Context, grown
-from watchbill.context.coverage import FEED_GATED, Coverage
+from watchbill.context.coverage import FEED_GATED, Coverage, alone_of
 from watchbill.context.events import LOGIN, LOOK
 from watchbill.context.networks import ROAMING
 from watchbill.core.settings import Role
@@ -63,7 +63,9 @@ class Walk:
         self.context = Context(settings)
         for name, table in reference.items():
             self.context.apply(name, table)
-        self.coverage = Coverage(len(self.context.roles), settings.gates)
+        self.coverage = Coverage(
+            len(self.context.roles), settings.gates, alone_of(self.context.roles, settings.reasons)
+        )
         self.detectors = load_detectors(settings)
         self.habits = np.zeros(0, HABITS)
         self.sights: list[NDArray[np.void]] = []

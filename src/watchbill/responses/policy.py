@@ -2,7 +2,8 @@
 
 Pure: standing and one event in, standing and a decision out, row by row in order of seq. A step is taken when the
 guarantee number passes its threshold, expires by itself, and is relaxed when evidence is taken back. Nobody is suspended
-for longer than it takes a person to look: after that the account works on with masked values.
+for longer than it takes a person to look: after that the account works on with masked values; and an ended session is
+followed by proof of presence, not by a locked door.
 """
 
 from __future__ import annotations
@@ -27,15 +28,12 @@ ALLOW, DO_MASK, DO_ASK, DO_STEP_UP, DO_THROTTLE, DENY = range(6)
 STANDING: Final = np.dtype(
     [
         ("until", np.int64),  # when the step expires (arrival)
-        ("quiet_until", np.int64),  # after a suspension that nobody looked at: no step above mask before this
+        ("quiet_until", np.int64),  # after a shut-out that nobody looked at: no step up before this
         ("since", np.int64),  # time of the first unexplained record of the running evidence
         ("acted", np.float32),  # log guarantee at which the last step up was taken
         ("records", np.int32),  # unexplained unmasked first looks since then
         ("step", np.uint8),
-        (
-            "whole",
-            np.uint8,
-        ),  # 1: the mask is for every look (after a suspension), 0: for unexplained ones over the bound
+        ("whole", np.uint8),  # 1: the mask is for every look (after a suspension); 0: for unexplained ones over the bound
     ],
     align=True,
 )
@@ -129,6 +127,10 @@ def apply_policy(
                 # nobody looked in time: the firm's failure, not the person's
                 standing.whole, standing.quiet_until = 1, now + spans_ms[0]
                 count = _change(standing, i, event.account, MASK, now + spans_ms[0], changes, count)
+            elif standing.step == END_SESSION:
+                # the session is over; whoever comes back proves presence, and is not shut out for longer than that
+                standing.quiet_until = now + spans_ms[0]
+                count = _change(standing, i, event.account, STEP_UP, now + spans_ms[0], changes, count)
             else:
                 standing.whole, standing.acted = 0, 0
                 count = _change(standing, i, event.account, NONE, 0, changes, count)
@@ -139,7 +141,11 @@ def apply_policy(
         records[i] = standing.records
         step = wanted_step(guarantee[i], limits) if steps[event.role] else NONE
         # a harvester of his own outlet's parcels must not talk himself free: above "ask" only evidence taken back relaxes
-        may_relax = standing.step == ASK_REASON or (standing.step > ASK_REASON and event.kind == RETRACT)
+        # and being asked lasts an hour at least, so that it does not flicker
+        asked_ms = now - (standing.until - spans_ms[0])
+        may_relax = (standing.step == ASK_REASON and (asked_ms >= _HOUR_MS or event.kind == RETRACT)) or (
+            standing.step > ASK_REASON and event.kind == RETRACT
+        )
         if may_relax and guarantee[i] < limits[standing.step] - relax:
             count = _change(standing, i, event.account, step, now + spans_ms[0] if step else 0, changes, count)
             standing.acted = guarantee[i]
@@ -147,7 +153,7 @@ def apply_policy(
             continue
         if step > standing.step and now >= standing.quiet_until:
             standing.whole, standing.acted = 0, guarantee[i]
-            span = spans_ms[1] if step == SUSPEND else spans_ms[0]
+            span = spans_ms[1] if step >= END_SESSION else spans_ms[0]
             count = _change(standing, i, event.account, step, now + span, changes, count)
         if event.kind == LOOK:
             short = left[i] < 0 and steps[event.role] == 1

@@ -16,7 +16,7 @@ import numpy as np
 
 from watchbill.cases.book import CaseBook, Signal
 from watchbill.context.context import Context, grown
-from watchbill.context.coverage import COVERAGE_GATED, Coverage
+from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.context.roster import post_at
 from watchbill.core.settings import Role
@@ -64,7 +64,9 @@ class Pipeline:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.context = Context(settings)
-        self.coverage = Coverage(len(self.context.roles), settings.gates)
+        self.coverage = Coverage(
+            len(self.context.roles), settings.gates, alone_of(self.context.roles, settings.reasons)
+        )
         self.detectors = load_detectors(settings)
         self.standing = np.zeros(0, STANDING)
         self.book = CaseBook()
