@@ -288,7 +288,7 @@ def test_a_scan_feed_that_stops_accuses_nobody(world: World) -> None:
     heard = run(fresh(world), columns_of(silent, 0), [])
     assert (heard.verdicts["reason"] == 0).sum() > 500  # the outage does leave looks without a reason
     calm = run(fresh(world), columns_of(table, 0), [])
-    assert stepped(heard) <= stepped(calm)
+    assert stepped(heard) == stepped(calm) == set()
 
 
 def test_clocks_that_go_back_and_wild_times_break_nothing(world: World) -> None:
@@ -344,3 +344,4 @@ def test_detectors_can_be_left_off(world: World) -> None:
     assert [d.id for d in pipeline.detectors] == ["canary", "login_place", "roster_status", "unexplained"]
     heard = run(pipeline, world.columns.cut(0, 5_000), [])
     assert "mask" not in {row["step"] for row in heard.interventions}
+

@@ -39,6 +39,7 @@ HABIT: Final = np.dtype(
 
 CLOSED: Final = 1
 OPEN: Final = 2
+NEVER: Final = 2
 _DECAY: Final = np.float32(0.85)
 _DAY_LOOKS_MAX: Final = 200.0
 _LOOKS_MIN: Final = 5.0
@@ -51,6 +52,8 @@ def _is_open(
 ) -> bool:  # fmt: skip
     """The group's verdict, else the role's, else that of the account's own past days."""
     roles = role_said.shape[0]
+    if alone[event.role] == NEVER:
+        return False
     said = role_said[event.role]
     at = event.outlet_id * roles + event.role
     if event.outlet_id >= 0 and at < group_open.shape[0] and group_open[at]:
@@ -92,8 +95,9 @@ def _mark(
 
 
 def alone_of(roles: list[str], settings: ReasonSettings) -> NDArray[np.uint8]:
-    """uint8[roles]: 1 where an account's own past may open the gate (`Role.alone`)."""
-    return np.array([settings.roles[name].alone if name in settings.roles else False for name in roles], np.uint8)
+    """uint8[roles]: 1 where an account's own past may open the gate (`Role.alone`), NEVER where nothing may."""
+    said = [settings.roles.get(name) for name in roles]
+    return np.array([0 if role is None else int(role.alone) if role.judged else NEVER for role in said], np.uint8)
 
 
 class Coverage:

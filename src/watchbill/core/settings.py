@@ -52,6 +52,7 @@ class Role(Section):
     looks_a_day: float = Field(default=100.0, gt=0, le=1_000_000)
     steps: bool = True
     alone: bool = True
+    judged: bool = True
 
 
 _LOOKED = Reason(template="looked", window_hours=168)
@@ -105,7 +106,10 @@ def default_roles() -> dict[str, Role]:
         "it": Role(reasons=(_ticket("change", "incident"), _LOOKED), looks_a_day=5, tokens_max=20),
         "legal": Role(reasons=(_ticket("legal"), _LOOKED), looks_a_day=5, tokens_max=200),
         "robot": Role(
-            reasons=(Reason(template="any_scan", window_hours=72), _LOOKED), looks_a_day=5_000, tokens_max=400
+            reasons=(Reason(template="any_scan", window_hours=72), _LOOKED),
+            looks_a_day=5_000,
+            tokens_max=400,
+            judged=False,
         ),
         "unknown": Role(reasons=unknown, looks_a_day=100, alone=False),
     }
