@@ -40,6 +40,7 @@ def one(place: Path) -> dict[str, Any]:
                 batch.source = "carrier"
                 engine.take(batch)
             del batch
+            engine.checkpoint()  # as a live runner does every minute: it ends the running part of verdicts
             gc.collect()
             pa.default_memory_pool().release_unused()
             rows.append({"day": number, "rss": _resident(), **_held(engine)})

@@ -176,17 +176,31 @@ def _stage(run: dict[str, Any], name: str, million: float) -> str:
 
 
 def linear(sizes: list[int], seed: int, repeat: int) -> None:
-    """Time a record over sizes."""
+    """Time a record over sizes, with the peer's at each."""
     rows, first = [], 0.0
     for size in sizes:
-        run = best("replay", sized_world(size, seed), repeat)
+        place = sized_world(size, seed)
+        peer, run = best("peer", place, repeat), best("replay", place, repeat)
         each = run["cpu"] / run["records"]
         first = first or each
-        rows.append(
-            [f"{run['records']:,}", f"{run['wall']:.1f}", f"{run['wall'] / run['records'] * 1e6:.2f}", f"{each * 1e6:.2f}", f"{each / first:.2f}",
-             f"{run['peak'] / 2**20:,.0f}"]
-        )  # fmt: skip
-    say("Linearity", ["records", "s", "us a record", "CPU-us a record", "times the first", "peak MiB"], rows)
+        figures = (
+            run["wall"],
+            run["wall"] / run["records"] * 1e6,
+            each * 1e6,
+            each / first,
+            run["wall"] / peer["wall"],
+        )
+        rows.append([f"{run['records']:,}", *(f"{value:.2f}" for value in figures), f"{run['peak'] / 2**20:,.0f}"])
+    head = [
+        "records",
+        "s",
+        "us a record",
+        "CPU-us a record",
+        "CPU, times the first",
+        "wall, times the peer",
+        "peak MiB",
+    ]
+    say("Linearity", head, rows)
 
 
 def main() -> None:
