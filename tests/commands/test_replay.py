@@ -9,17 +9,16 @@ import os
 import signal
 import uuid
 from collections.abc import Callable
-
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from commands.conftest import Told
 from commands.shell import START, look, one_line, start, text_of, until
 from runners.small import said, small_world
-
 from watchbill.ledger.files import take_lock
 from watchbill.ledger.reader import Ledger
 

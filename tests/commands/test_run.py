@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+
 from commands.conftest import Told
 from commands.shell import one_line, start, text_of, until
-
 from watchbill.ledger.reader import Ledger
 
 Run = Callable[..., Told]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runners.small import small_world
 
+from runners.small import small_world
 from watchbill.context.reference import find_tables, read_table
 from watchbill.core.hashing import bucket_of_item, hash_text, work_key
 from watchbill.core.settings import Settings

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runners.test_engine import START, batch, engine, ids, look
 
+from runners.test_engine import START, batch, engine, ids, look
 from watchbill.runners import checkpoint as module
 from watchbill.runners import engine as engine_module
 from watchbill.runners.checkpoint import VERSION, load_checkpoint, save_checkpoint

@@ -9,8 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from runners.small import said, start_replay
 
+from runners.small import said, start_replay
 from watchbill.ledger.reader import Ledger
 
 if TYPE_CHECKING:

@@ -1,49 +1,39 @@
+"""The sealed index tells whether an id was here, by source, and with which content."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
-from watchbill.ledger.frames import Frame, pack
-from watchbill.ledger.journal import Journal
+from runners.test_engine import batch, engine, look
+from watchbill.ledger.reader import Ledger
 from watchbill.ledger.sealing import seal
 from watchbill.records.dedup import content_hashes
-from watchbill.records.schema import SCHEMA
 from watchbill.runners.lookup import sealed_lookup
 
-DAY = 86_400_000
-T = 1_700_006_400_000
+FOREVER = 1 << 60
 
 
-def records(*rows: tuple[str, str, int]) -> pa.Table:
-    said = [{"source": s, "id": i, "time": t, "arrival": t, "kind": "scan", "account": f"a{t}"} for s, i, t in rows]
-    return pa.Table.from_pylist(said, schema=SCHEMA)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    tables = [
-        records(("one", "a", T), ("two", "a", T + 1)),
-        records(("one", "b", T + DAY)),
-        records(("one", "c", T + 9 * DAY)),
-    ]
-    with Journal.open(tmp_path) as journal:
-        for table in tables:
-            journal.append(Frame(table.num_rows, table["arrival"][-1].as_py(), pack(table)))
-            journal.commit()
-    return tmp_path
+def test_sealed_and_unsealed_records_are_found_by_source_and_id(tmp_path: Path) -> None:
+    one = engine(tmp_path)
+    one.take(batch(look(1), look(2)))
+    one.take(batch(look(1, account="of the hub"), source="hub"))
+    one.checkpoint()
+    seal(tmp_path, final=True)
+    one.take(batch(look(3)))
+    one.close()
+    table = pa.concat_tables(list(Ledger(tmp_path).records()), promote_options="default")
+    keys = zip(table.column("source").to_pylist(), table.column("id").to_pylist(), content_hashes(table).tolist(), strict=True)
+    content = {(source, identity): value for source, identity, value in keys}
+    lookup = sealed_lookup(tmp_path)
+    assert lookup("desk", ["r2", "nowhere", "r1", "r3"], FOREVER) == [
+        content["desk", "r2"], None, content["desk", "r1"], content["desk", "r3"]
+    ]  # fmt: skip
+    assert lookup("hub", ["r1", "r2"], FOREVER) == [content["hub", "r1"], None]
+    assert content["hub", "r1"] != content["desk", "r1"]
+    assert lookup("nobody", ["r1"], FOREVER) == [None]
 
 
 def test_an_empty_home_knows_nothing(tmp_path: Path) -> None:
-    assert sealed_lookup(tmp_path)("one", ["a", "b"], T) == [None, None]
-
-
-@pytest.mark.parametrize("sealed", [0, 1, 3, 4])
-def test_sealed_or_not_an_id_is_found_by_source_with_its_content(home: Path, sealed: int) -> None:
-    if sealed:
-        seal(home, upto=sealed, final=True)
-    found = sealed_lookup(home)("one", ["b", "nobody", "a"], T + 2 * DAY)
-    assert found == [*content_hashes(records(("one", "b", T + DAY))), None, *content_hashes(records(("one", "a", T)))]
-    assert sealed_lookup(home)("two", ["a"], T + DAY) == content_hashes(records(("two", "a", T + 1))).tolist()
-    assert sealed_lookup(home)("two", ["b"], T + 2 * DAY) == [None]
+    assert sealed_lookup(tmp_path)("desk", ["a", "b"], FOREVER) == [None, None]
