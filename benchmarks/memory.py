@@ -25,6 +25,7 @@ def one(place: Path) -> dict[str, Any]:
     import pyarrow as pa
 
     from watchbill.core.settings import Settings
+    from watchbill.ledger.sealing import Sealer
     from watchbill.runners.clock import SystemClock
     from watchbill.runners.engine import Engine
     from watchbill.sources.base import open_source
@@ -33,6 +34,7 @@ def one(place: Path) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     try:
         engine = Engine(folder / "home", Settings(), SystemClock())
+        sealer = Sealer.start(folder / "home")
         engine.reload(place / "reference")
         for number, path in enumerate(sorted((place / "records").iterdir()), start=1):
             source = open_source(f"day{number}", {"kind": "files", "paths": [str(path)]})
@@ -46,6 +48,7 @@ def one(place: Path) -> dict[str, Any]:
             rows.append({"day": number, "rss": _resident(), **_held(engine)})
         accounts, each = len(engine.pipeline.context.accounts), engine.pipeline.bytes_an_account()
         engine.close()
+        sealer.finish(600)
     finally:
         shutil.rmtree(folder)
     return {"rows": rows, "accounts": accounts, "bytes_an_account": each}
