@@ -43,12 +43,14 @@ def main() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         _mount()
-        app()
+        app(prog_name="watchbill")
     except WatchbillError as error:
         _fail(str(error), 1 if isinstance(error, NotFoundError) else 2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or type(error).__name__}. Check the path, its rights and the room on the disk", 2)
+        _fail(
+            f"{where}{error.strerror or type(error).__name__}. Check the path, its rights and the room on the disk", 2
+        )
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on", 130)
 

@@ -87,7 +87,17 @@ FORMATS: dict[str, Callable[[], bytes]] = {
 
 def test_every_format_and_standard_input_give_the_same_verdicts(run: Run, tmp_path: Path, reference: Path) -> None:
     (tmp_path / "a.ndjson").write_bytes(text_of(*ROWS))
-    told = run("replay", tmp_path / "a.ndjson", "--reference", reference, "--home", tmp_path / "h", "--out", tmp_path / "o", "--json")
+    told = run(
+        "replay",
+        tmp_path / "a.ndjson",
+        "--reference",
+        reference,
+        "--home",
+        tmp_path / "h",
+        "--out",
+        tmp_path / "o",
+        "--json",
+    )
     assert (told.code, told.err) == (0, "")
     assert told.json["records"] == {"scan": 15, "view": 45}
     assert told.json["finished"] is True
@@ -114,7 +124,16 @@ def test_a_mapping_by_settings_file_and_source(run: Run, tmp_path: Path) -> None
     )
     lines = "".join(json.dumps({"t": START + n, "who": "a1", "whom": f"p{n}"}) + "\n" for n in range(5))
     (tmp_path / "a.jsonl").write_text(lines)
-    words = ("replay", tmp_path / "a.jsonl", "--config", tmp_path / "w.toml", "--home", tmp_path / "h", "--out", tmp_path / "o")
+    words = (
+        "replay",
+        tmp_path / "a.jsonl",
+        "--config",
+        tmp_path / "w.toml",
+        "--home",
+        tmp_path / "h",
+        "--out",
+        tmp_path / "o",
+    )
     assert run(*words, "--source", "old", "--json").json["records"] == {"view": 5}
     assert {row["source"] for row in verdicts(tmp_path / "o")} == {"old"}
     assert run("saw", "a1", "--home", tmp_path / "h", "--json").json["persons"] == 5
@@ -125,11 +144,21 @@ def test_a_mapping_by_settings_file_and_source(run: Run, tmp_path: Path) -> None
 
 def test_uuids_as_identifiers(run: Run, tmp_path: Path) -> None:
     rows = [
-        look(n, id=str(uuid.UUID(int=n * 7919)), account=str(uuid.UUID(int=n % 2)), subjects=[str(uuid.UUID(int=n + 500))])
+        look(
+            n,
+            id=str(uuid.UUID(int=n * 7919)),
+            account=str(uuid.UUID(int=n % 2)),
+            subjects=[str(uuid.UUID(int=n + 500))],
+        )
         for n in range(500)
     ]
     (tmp_path / "a.ndjson").write_bytes(text_of(*rows))
-    assert run("replay", tmp_path / "a.ndjson", "--home", tmp_path / "h", "--out", tmp_path / "o", "--json").json["accounts"] == 2
+    assert (
+        run("replay", tmp_path / "a.ndjson", "--home", tmp_path / "h", "--out", tmp_path / "o", "--json").json[
+            "accounts"
+        ]
+        == 2
+    )
     seen = run("who-saw", str(uuid.UUID(int=777)), "--home", tmp_path / "h", "--json").json
     assert [one["account"] for one in seen["accounts"]] == [str(uuid.UUID(int=1))]
     assert run("saw", str(uuid.UUID(int=0)), "--home", tmp_path / "h", "--json").json["persons"] == 250

@@ -82,7 +82,6 @@ class Live:
         self.process.wait(60)
         return json.loads(out) if out.strip() else {}
 
-
     def close(self) -> None:
         """Killed, if it still runs; nothing of it is left."""
         if self.process.poll() is None:

@@ -100,7 +100,11 @@ def test_parcels_unknown_masking_and_shown_count_as_the_contract_says(home: Path
 
 
 def test_a_span_is_kept_to(home: Path) -> None:
-    cases = [case("a1", START + 2_000, START + 2_000, 1), case("a1", START + 3_000, START + 4_000, 2), case("nobody", START, START, 3)]
+    cases = [
+        case("a1", START + 2_000, START + 2_000, 1),
+        case("a1", START + 3_000, START + 4_000, 2),
+        case("nobody", START, START, 3),
+    ]
     assert counts(case_rows(home, cases, [])) == [(1, 1, 0), (0, 0, 0), (0, 0, 0)]
 
 

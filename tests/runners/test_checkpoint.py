@@ -57,7 +57,11 @@ def test_the_newest_within_reach_is_taken_and_two_are_kept(tmp_path: Path) -> No
         assert (found and found[1]["arrival"]) == expected
 
 
-@given(where=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255), name=st.sampled_from(["arrays.npz", "parts.json"]))
+@given(
+    where=st.floats(0, 1, exclude_max=True),
+    mask=st.integers(1, 255),
+    name=st.sampled_from(["arrays.npz", "parts.json"]),
+)
 @settings(max_examples=60, deadline=None)
 def test_a_flipped_byte_never_gives_another_state(
     tmp_path_factory: pytest.TempPathFactory, where: float, mask: int, name: str
@@ -83,7 +87,9 @@ def test_a_cut_file_is_passed_over(tmp_path_factory: pytest.TempPathFactory, kep
         assert load_checkpoint(home, 3) is None
 
 
-@pytest.mark.parametrize("change", [{"version": VERSION + 1}, {"height": 4}, {"check": 0}, {"parts": []}, {"version": None}])
+@pytest.mark.parametrize(
+    "change", [{"version": VERSION + 1}, {"height": 4}, {"check": 0}, {"parts": []}, {"version": None}]
+)
 def test_another_version_or_another_height_is_passed_over(tmp_path: Path, change: dict[str, Any]) -> None:
     save_checkpoint(tmp_path, 2, STATE)
     place = save_checkpoint(tmp_path, 3, STATE) / "parts.json"

@@ -24,7 +24,9 @@ def test_sealed_and_unsealed_records_are_found_by_source_and_id(tmp_path: Path) 
     one.take(batch(look(3)))
     one.close()
     table = pa.concat_tables(list(Ledger(tmp_path).records()), promote_options="default")
-    keys = zip(table.column("source").to_pylist(), table.column("id").to_pylist(), content_hashes(table).tolist(), strict=True)
+    keys = zip(
+        table.column("source").to_pylist(), table.column("id").to_pylist(), content_hashes(table).tolist(), strict=True
+    )
     content = {(source, identity): value for source, identity, value in keys}
     lookup = sealed_lookup(tmp_path)
     assert lookup("desk", ["r2", "nowhere", "r1", "r3"], FOREVER) == [

@@ -148,7 +148,11 @@ def test_summary(places: tuple[Path, Path], records: dict[int, dict[str, Any]]) 
     assert summary["records"] == counted
     assert (summary["first"], summary["last"]) == (min(row["time"] for row in own), max(row["time"] for row in own))
     assert summary["accounts"] >= len({row["account"] for row in own} - {None})
-    assert summary["looks"] == sum(counted[kind] for kind in LOOKS if kind in counted) == sum(summary["decisions"].values())
+    assert (
+        summary["looks"]
+        == sum(counted[kind] for kind in LOOKS if kind in counted)
+        == sum(summary["decisions"].values())
+    )
     assert summary["seconds"] > 0
     assert summary["records_per_second"] == pytest.approx(len(own) / summary["seconds"], rel=0.01)
     assert 50_000_000 < summary["peak_memory_bytes"] < 8_000_000_000
@@ -160,7 +164,11 @@ def test_summary(places: tuple[Path, Path], records: dict[int, dict[str, Any]]) 
     assert set(summary["sources"]) == {"files", "late"}
     for state in summary["sources"].values():
         assert set(state) == {"last_arrival", "lag_ms", "silent"}
-    assert summary["sources"]["files"] == {"last_arrival": summary["sources"]["files"]["last_arrival"], "lag_ms": 0, "silent": False}
+    assert summary["sources"]["files"] == {
+        "last_arrival": summary["sources"]["files"]["last_arrival"],
+        "lag_ms": 0,
+        "silent": False,
+    }
 
 
 class Broken:
@@ -169,7 +177,7 @@ class Broken:
     def __init__(self, *words: Any, **more: Any) -> None:
         self.inner = WRITER(*words, **more)
 
-    def write_table(self, *words: Any, **more: Any) -> None:
+    def write_table(self, *_: Any, **__: Any) -> None:
         no_room()
 
     def close(self) -> None:
@@ -216,7 +224,9 @@ def test_a_full_disk_under_the_verdicts_is_waited_out(tmp_path: Path, monkeypatc
     assert (one.counts.looks, one.counts.duplicates) == (6, 1)
     one.outputs.publish(tmp_path / "out")
     one.close()
-    assert pq.read_table(tmp_path / "out" / "verdicts.parquet").column("id").to_pylist() == [f"r{n}" for n in range(1, 7)]
+    assert pq.read_table(tmp_path / "out" / "verdicts.parquet").column("id").to_pylist() == [
+        f"r{n}" for n in range(1, 7)
+    ]
 
 
 def test_a_rewind_drops_what_came_after(tmp_path: Path) -> None:

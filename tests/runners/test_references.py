@@ -14,7 +14,9 @@ from watchbill.runners.references import Loaded, References, read_folder
 def folder(place: Path, accounts: int) -> list[Loaded]:
     """The tables of a folder with this many accounts."""
     place.mkdir(exist_ok=True)
-    (place / "accounts.csv").write_text("account,role,outlet\n" + "".join(f"a{n},courier,O1\n" for n in range(accounts)))
+    (place / "accounts.csv").write_text(
+        "account,role,outlet\n" + "".join(f"a{n},courier,O1\n" for n in range(accounts))
+    )
     (place / "outlets.csv").write_text("outlet,name\nO1,one\n")
     return read_folder(place, Settings())
 

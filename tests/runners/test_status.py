@@ -51,8 +51,18 @@ def test_each_detector_works_or_says_why_not(one: Engine, tmp_path: Path) -> Non
 
 
 def test_counts_gates_and_findings_without_a_name(one: Engine, tmp_path: Path) -> None:
-    one.reload(roster(tmp_path / "r", "a1,李四,courier,O1,,", "a9,王五,courier,O1,,2020-01-01", "a8,趙六,courier,O1,,", "a8,孫七,courier,O1,,"))
-    rows = [look(n, account=account, reason="call 13912345678") for n, account in enumerate(["a1", "a9", "stranger", "a8"])]
+    one.reload(
+        roster(
+            tmp_path / "r",
+            "a1,李四,courier,O1,,",
+            "a9,王五,courier,O1,,2020-01-01",
+            "a8,趙六,courier,O1,,",
+            "a8,孫七,courier,O1,,",
+        )
+    )
+    rows = [
+        look(n, account=account, reason="call 13912345678") for n, account in enumerate(["a1", "a9", "stranger", "a8"])
+    ]
     one.take(batch(*rows, rows[0], {"kind": "view", "account": "a1", "reason": "王小明"}))
     roster(tmp_path / "r")
     one.reload(tmp_path / "r")

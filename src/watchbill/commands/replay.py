@@ -64,7 +64,9 @@ def open_sources(paths: Sequence[str], config: RunConfig, name: str) -> list[Sou
     """
     if name and name not in config.sources:
         raise SettingsError(f"there is no [sources.{name}]", where="--source", todo="name a table of the settings file")
-    table: dict[str, Any] = {k: v for k, v in config.sources.get(name, {}).items() if k not in {"kind", "paths", "follow"}}
+    table: dict[str, Any] = {
+        k: v for k, v in config.sources.get(name, {}).items() if k not in {"kind", "paths", "follow"}
+    }
     table.setdefault("limits", config.records.model_dump())
     if list(paths) == ["-"]:
         return [open_source(name or "stdin", table | {"kind": "stdin"})]
@@ -111,7 +113,9 @@ def _shown(paths: Sequence[str], *, quiet: bool) -> Iterator[Telling]:
         def on_batch(engine: Engine, positions: dict[str, Any]) -> None:
             done = sum(int(place[0]) for p in positions.values() for place in p.get("files", {}).values())
             rate = sum(engine.counts.kinds.values()) / max(0.001, bar.tasks[task].elapsed or 0.001)
-            found = f"{sum(engine.counts.kinds.values()):,} records, {rate:,.0f}/s, {len(engine.pipeline.book.cases)} cases"
+            found = (
+                f"{sum(engine.counts.kinds.values()):,} records, {rate:,.0f}/s, {len(engine.pipeline.book.cases)} cases"
+            )
             bar.update(task, completed=done if total else None, found=found)
 
         yield Telling(on_batch=on_batch, on_phase=lambda text: bar.update(task, description=text))

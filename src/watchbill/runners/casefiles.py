@@ -79,7 +79,11 @@ def _shown(home: Path, cases: list[Case]) -> list[Shown]:
     names, times = looks.column("account"), looks.column("time").to_numpy()
     rows, honest = [], []
     for case in cases:
-        mine = np.asarray(pc.fill_null(pc.equal(names, case.account), False)) & (times >= case.since) & (times <= case.until)
+        mine = (
+            np.asarray(pc.fill_null(pc.equal(names, case.account), False))
+            & (times >= case.since)
+            & (times <= case.until)
+        )
         rows.append(np.flatnonzero(mine & ~known))
         honest.append(int(np.count_nonzero(mine & known)))
     counted = _exposed(ledger, looks, rows)

@@ -91,7 +91,11 @@ def load_checkpoint(home: Path, highest: int) -> tuple[int, dict[str, Any]] | No
 def _read(place: Path) -> dict[str, Any] | None:
     try:
         saved = json.loads((place / "parts.json").read_text(encoding="utf-8"))
-        if saved["version"] != VERSION or saved["height"] != int(place.name) or saved["check"] != _check(saved["parts"]):
+        if (
+            saved["version"] != VERSION
+            or saved["height"] != int(place.name)
+            or saved["check"] != _check(saved["parts"])
+        ):
             return None
         with (place / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             state: dict[str, Any] = {name.replace("|", "/"): arrays[name] for name in arrays.files}

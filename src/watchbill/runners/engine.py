@@ -65,7 +65,9 @@ class Counts:
 class Engine:
     """One home, opened for writing; `replay` says that history is being replayed (docs/decisions/0006)."""
 
-    def __init__(self, home: Path, settings: Settings, clock: Clock, *, limits: RecordLimits | None = None, replay: bool = False) -> None:
+    def __init__(
+        self, home: Path, settings: Settings, clock: Clock, *, limits: RecordLimits | None = None, replay: bool = False
+    ) -> None:
         self.home, self.settings, self.clock = home, settings, clock
         self.limits = limits or RecordLimits()
         # measured: Arrow's own pool gives pages back and faults them in again: a fifth of all CPU, and 60 MB kept
@@ -140,7 +142,9 @@ class Engine:
             for source in pc.unique(table.column("source")).to_pylist():
                 if source != CONTROL_SOURCE:
                     part = table.filter(pc.equal(table.column("source"), source))
-                    self.seen.filter(source, part, np.asarray(part.column("arrival").combine_chunks()), derived=_derived(part, moved))
+                    self.seen.filter(
+                        source, part, np.asarray(part.column("arrival").combine_chunks()), derived=_derived(part, moved)
+                    )
             self._step(table, seq)
         self.counts.duplicates += int(moved.get("duplicates", 0))
         self.counts.quarantined += int(moved.get("quarantined", 0))
@@ -259,7 +263,16 @@ class Engine:
         for number, (kind, payload) in enumerate(self._control):
             identity = f"{kind}:{self.journal.height}:{number}"
             extra = json.dumps(payload, ensure_ascii=False, sort_keys=True)
-            rows.append({"source": CONTROL_SOURCE, "id": identity, "time": moment, "arrival": moment, "kind": kind, "extra": extra})
+            rows.append(
+                {
+                    "source": CONTROL_SOURCE,
+                    "id": identity,
+                    "time": moment,
+                    "arrival": moment,
+                    "kind": kind,
+                    "extra": extra,
+                }
+            )
         self._control = []
         return pa.concat_tables([pa.Table.from_pylist(rows, schema=SCHEMA), table]).combine_chunks()
 
@@ -354,7 +367,9 @@ class Engine:
             save_checkpoint(self.home, self.done, state)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            self.on_full(f"the disk did not take a checkpoint ({why}); the journal holds everything, the next one comes")
+            self.on_full(
+                f"the disk did not take a checkpoint ({why}); the journal holds everything, the next one comes"
+            )
             return False
         return True
 

@@ -134,7 +134,9 @@ class LiveRunner:
         for source in self.sources:
             engine.declare(source.name, masking_of(source))
             position = engine.positions.get(source.name)
-            thread = threading.Thread(target=self._pull, args=(source, position), name=f"source-{source.name}", daemon=True)
+            thread = threading.Thread(
+                target=self._pull, args=(source, position), name=f"source-{source.name}", daemon=True
+            )
             self._living += 1
             thread.start()
             threads.append(thread)

@@ -110,9 +110,13 @@ def check_places(home: Path, out: Path) -> None:
     """
     for path, name in ((home, "--home"), (out, "--out")):
         if path.exists() and not path.is_dir():
-            raise SettingsError(f"{path} is not a folder", where=name, todo="Name a folder, or one that is not there yet")
+            raise SettingsError(
+                f"{path} is not a folder", where=name, todo="Name a folder, or one that is not there yet"
+            )
     if home.resolve() == out.resolve():
-        raise SettingsError("--out and --home are the same folder", where="--out", todo="Give another folder for the outputs")
+        raise SettingsError(
+            "--out and --home are the same folder", where="--out", todo="Give another folder for the outputs"
+        )
 
 
 def masking_of(source: Source) -> str:
@@ -174,7 +178,9 @@ def ingest_lines(home: Path, source: str, lines: Sequence[tuple[str, bytes]], se
         for position, line in lines:
             identity, _, number = position.rpartition(":")
             first = int(number) if number.isdigit() else 1
-            parsed = parse_ndjson(line.rstrip(b"\n") + b"\n", source=source, identity=identity or position, first_line=first)
+            parsed = parse_ndjson(
+                line.rstrip(b"\n") + b"\n", source=source, identity=identity or position, first_line=first
+            )
             kept = engine.positions.get(source, {})
             engine.take(parsed.batch(source, kept))
         engine.checkpoint()

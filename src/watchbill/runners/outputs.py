@@ -87,7 +87,9 @@ class OutputFiles:
             handle.truncate(interventions_bytes)
         self._from, self._bytes = height, interventions_bytes
 
-    def write(self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]]) -> None:
+    def write(
+        self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]]
+    ) -> None:
         """Append what one step said.
 
         Raises:
@@ -96,7 +98,9 @@ class OutputFiles:
         try:
             if verdicts.row.shape[0]:
                 if self._writer is None:
-                    self._writer = pq.ParquetWriter(self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1)
+                    self._writer = pq.ParquetWriter(
+                        self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1
+                    )
                 self._writer.write_table(verdict_table(columns, verdicts, labels), row_group_size=_ROW_GROUP)
             lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in interventions)
             if lines:

@@ -33,7 +33,9 @@ def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
     """The content of status.json: counts and reasons only, no names of people or customers."""
     pipeline = engine.pipeline
     closed = [
-        name for name, is_open in zip(pipeline.context.roles, (pipeline.coverage.role_said == OPEN).tolist(), strict=False) if not is_open
+        name
+        for name, is_open in zip(pipeline.context.roles, (pipeline.coverage.role_said == OPEN).tolist(), strict=False)
+        if not is_open
     ]
     return {
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
@@ -69,7 +71,9 @@ def findings(engine: Engine) -> list[dict[str, Any]]:
             out.append({"kind": "roster", "count": seen[status], "text": text})
     shared = int(np.sum(roster.posts["persons"] > 1))
     if shared:
-        out.append({"kind": "shared", "count": shared, "text": "roster rows of numbers that several persons hold at once"})
+        out.append(
+            {"kind": "shared", "count": shared, "text": "roster rows of numbers that several persons hold at once"}
+        )
     for name, why in engine.references.refused.items():
         out.append({"kind": "reference", "count": 1, "text": f"{name}: {why}"})
     return out
