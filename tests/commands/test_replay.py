@@ -282,7 +282,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(run: Run, tmp_path: P
     until(lambda: (tmp_path / "h" / "journal" / "durable").exists() and Ledger(tmp_path / "h").height > 3_000)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the sealing child gets it too
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, b"")
+    assert (process.returncode, err.decode()) == (130, "")
     first = json.loads(out)
     assert first["finished"] is False
     assert 3_000 < first["ledger_height"] < 100_000

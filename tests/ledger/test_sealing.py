@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -223,3 +224,12 @@ def test_a_frame_that_counts_wrong_is_told(tmp_path: Path, make: Any) -> None:
         journal.commit()
     with pytest.raises(LedgerError, match="holds 5 records, not 7"):
         seal(tmp_path, final=True)
+
+
+def test_a_signal_to_the_whole_group_does_not_end_the_child(tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    sealer = Sealer.start(tmp_path)
+    for number in (signal.SIGINT, signal.SIGTERM):  # before it had time to import anything, and after
+        sealer.process.send_signal(number)
+    assert sealer.finish(60).sealed == 0
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == before

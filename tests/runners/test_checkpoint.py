@@ -14,10 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runners.small import said, small_world
 from runners.test_engine import START, batch, engine, ids, look
+from watchbill.core.settings import Settings
 from watchbill.runners import checkpoint as module
 from watchbill.runners import engine as engine_module
 from watchbill.runners.checkpoint import VERSION, load_checkpoint, save_checkpoint
+from watchbill.runners.local import replay
+from watchbill.sources.base import open_source
 
 STATE: dict[str, Any] = {
     "a/rows": np.arange(6, dtype=np.int32).reshape(2, 3),
@@ -190,3 +194,21 @@ def test_frames_without_a_record_are_not_counted_again(tmp_path: Path) -> None:
         assert (two.counts.quarantined, two.counts.duplicates) == (1, 1)
         two.checkpoint()
         two.close()
+
+
+@pytest.mark.parametrize("harm", [damage_newest, remove_all])
+def test_after_a_damaged_checkpoint_a_whole_replay_says_the_same(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    world = small_world(2, 3)
+    home, out = tmp_path / "home", tmp_path / "out"
+
+    def run() -> dict[str, Any]:
+        source = open_source("files", {"paths": [str(world / "records")], "batch_rows": 2000})
+        replay([source], home, out, Settings(), reference=world / "reference", checkpoint_seconds=0.05)
+        return said(out)
+
+    before = run()
+    assert len(list((home / "parts").iterdir())) > 1, "checkpoints were written on the way"
+    harm(home)
+    after = run()
+    for part, value in before.items():
+        assert after[part] == value, part

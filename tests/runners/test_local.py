@@ -49,9 +49,9 @@ def run(tmp_path: Path, *sources: Listed, stop_after: int = 100) -> Any:
 def test_stopped_between_batches_it_goes_on_to_the_same_result(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", Listed("desk", *BATCHES))
     assert whole.finished
-    parts = [run(tmp_path / "parts", Listed("desk", *BATCHES), stop_after=1) for _ in range(3)]
-    assert [part.finished for part in parts] == [False] * 3
-    assert [part.summary["looks"] for part in parts] == [5, 10, 15]
+    parts = [run(tmp_path / "parts", Listed("desk", *BATCHES), stop_after=1) for _ in range(2)]
+    assert [part.finished for part in parts] == [False] * 2
+    assert [part.summary["looks"] for part in parts] == [5, 10]
     last = run(tmp_path / "parts", Listed("desk", *BATCHES))
     assert last.finished
     for name in ("records", "looks", "decisions", "cases", "interventions", "ledger_root", "ledger_height", "sources"):

@@ -354,13 +354,18 @@ class Sealer:
         command = [sys.executable, "-m", "watchbill.ledger.sealing", str(home), "--follow"]
         command += ["--sort-by", ",".join(sort_by), "--index", ",".join(index), "--rows-max", str(rows_max)]
         roots = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        process = subprocess.Popen(  # noqa: S603 our own module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))},
-        )
+        # Ctrl-C and a service's stop reach the child too, from its first instant on: it inherits them blocked
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            process = subprocess.Popen(  # noqa: S603 our own module
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))},
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return cls(process, home, errors)
 
     def check(self) -> None:
