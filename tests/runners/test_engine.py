@@ -47,7 +47,9 @@ def engine(home: Path) -> Engine:
 def ids(home: Path) -> list[str]:
     """Ids in the ledger, by seq."""
     tables = list(Ledger(home).records(["id", "kind"]))
-    return [row["id"] for row in pa.concat_tables(tables).sort_by("seq").to_pylist() if not row["kind"].startswith("wb.")]
+    return [
+        row["id"] for row in pa.concat_tables(tables).sort_by("seq").to_pylist() if not row["kind"].startswith("wb.")
+    ]
 
 
 def test_duplicates_count_once_also_across_restarts(tmp_path: Path) -> None:
@@ -225,7 +227,9 @@ def test_what_a_source_says_of_masking_is_journaled_once(tmp_path: Path) -> None
 
 def test_a_change_of_settings_is_a_record_and_old_records_keep_theirs(tmp_path: Path) -> None:
     """After a restart each record is judged again under the settings of its time."""
-    strict = Settings.model_validate({"policy": {"ask_reason_at": 1.5, "step_up_at": 2, "throttle_at": 3, "end_session_at": 4}})
+    strict = Settings.model_validate(
+        {"policy": {"ask_reason_at": 1.5, "step_up_at": 2, "throttle_at": 3, "end_session_at": 4}}
+    )
     rows = [look(number, waybill=f"W{number}") for number in range(600)]
     first = engine(tmp_path / "a")
     first.take(batch(*rows[:300]))
