@@ -167,6 +167,47 @@ def test_equal_files_are_read_both_when_read_once(tmp_path: Path) -> None:
     assert first.replace(":", "-2:") == second
 
 
+@pytest.mark.parametrize("ending", [".ndjson", ".csv", ".ndjson.gz"])
+def test_a_file_that_only_begins_like_one_that_was_read_is_another(tmp_path: Path, ending: str) -> None:
+    """Exports of two days may begin with the same heartbeat or banner; neither may be lost."""
+
+    def written(name: str, *numbers: int) -> Path:
+        text = b"".join(line(n) for n in (0, *numbers))
+        if ending == ".csv":
+            rows = "".join(f"{n},1760000000000,view,E1\n" for n in (0, *numbers))
+            text = f"id,time,kind,account\n{rows}".encode()
+        path = tmp_path / f"{name}{ending}"
+        path.write_bytes(gzip.compress(text) if ending.endswith("gz") else text)
+        return path
+
+    first = once(written("monday", *range(1, 9)))
+    position = json.loads(json.dumps(first[-1].position))
+    second = once(written("tuesday", *range(11, 30)), position=position)
+    assert ids(second) == ["0", *map(str, range(11, 30))]
+    (tmp_path / f"monday{ending}").rename(tmp_path / f"moved{ending}")
+    assert ids(once(tmp_path / f"moved{ending}", position=position)) == []
+
+
+def test_a_file_that_grew_since_it_was_read_once_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    append(path, 1, 2)
+    first = once(path)
+    assert ids(once(path, position=first[-1].position)) == []
+    append(path, 3)
+    second = once(path, position=first[-1].position)
+    assert ids(second) == ["3"]
+    assert ids(once(path, position=second[-1].position)) == []
+
+
+def test_a_long_last_line_does_not_make_a_moved_file_new(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(line(1) + b"x" * (3 << 20))
+    first = once(path)
+    assert len(refused(first)) == 1
+    path.rename(tmp_path / "b.ndjson")
+    assert once(tmp_path / "b.ndjson", position=first[-1].position) == []
+
+
 def test_growing_and_new_files(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     path = tmp_path / "a.log"

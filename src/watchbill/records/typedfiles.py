@@ -14,7 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from watchbill.core.errors import LimitError
-from watchbill.records.lines import BLOCK_BYTES, DamagedError, decompressed
+from watchbill.records.lines import BLOCK_BYTES, DamagedError, decompressed, pass_over
 
 FORMATS: Final = {
     ".ndjson": "lines", ".jsonl": "lines", ".json": "lines", ".log": "lines", ".csv": "csv", ".parquet": "parquet",
@@ -77,12 +77,18 @@ def first_bytes(file: IO[bytes], size: int) -> bytes:
 
 
 def piece(path: Path, start: int, end: int) -> bytes | None:
-    """Bytes [start, end) of a plain file; None when it cannot be read so far."""
+    """Decompressed bytes [start, end) of a file; None when it cannot be read so far."""
     try:
         with path.open("rb") as file:
-            file.seek(start)
-            data = file.read(end - start)
-    except OSError:
+            packed = decompressed_differs(file.read(8))
+            file.seek(0 if packed else start)
+            stream = decompressed(file) if packed else file
+            if packed and not pass_over(stream, start, lambda: False):
+                return None
+            data = b""
+            while len(data) < end - start and (more := stream.read(end - start - len(data))):
+                data += more
+    except (OSError, DamagedError):
         return None
     return data if len(data) == end - start else None
 

@@ -38,6 +38,9 @@ _MISSING_KEPT = 64
 """Vanished files whose place is remembered: a rotated log may come back under another name."""
 
 
+_TAIL_BYTES = 512
+
+
 class Settings(SourceSettings):
     """Which files, and whether to go on watching them."""
 
@@ -58,9 +61,26 @@ class _Place:
     line: int = 1
     inode: str = ""
     done: bool = False
+    tail: str = ""
+    """Length and digest of the text just before `offset`: a file that only begins alike is another file."""
 
     def saved(self) -> list[object]:
-        return [self.offset, self.line, self.inode, self.done]
+        return [self.offset, self.line, self.inode, self.done, self.tail]
+
+    def read_up_to(self, text: bytes, *, gap: bool) -> None:
+        """Remember the end of what was read; nothing new changes nothing, a gap before `offset` forgets."""
+        if gap:
+            self.tail = ""
+        elif text:
+            self.tail = f"{len(text[-_TAIL_BYTES:])}:{fingerprint(text[-_TAIL_BYTES:])}"
+
+    def ends_like(self, path: Path) -> bool:
+        """Whether the file holds, just before `offset`, what was read there; true when nothing is remembered."""
+        size, _, digest = self.tail.partition(":")
+        if not size:
+            return True
+        found = piece(path, self.offset - int(size), self.offset)
+        return found is not None and fingerprint(found) == digest
 
 
 @dataclass(frozen=True)
@@ -177,7 +197,7 @@ class FilesSource:
             for path, (print_, inode, stat) in heads.items():
                 if path in found:
                     continue
-                identity = self._match(print_, inode, stat[0], taken, exact=exact)
+                identity = self._match(path, (print_, inode, stat[0]), taken, exact=exact)
                 if identity is None and not exact and not self._is_copy(path, print_, taken):
                     identity = self._new_identity(print_)
                 if identity is not None:
@@ -186,13 +206,16 @@ class FilesSource:
                     found[path] = _Known(identity, stat)
         return found
 
-    def _match(self, print_: str, inode: str, size: int, taken: set[str], *, exact: bool) -> str | None:
+    def _match(self, path: Path, head: tuple[str, str, int], taken: set[str], *, exact: bool) -> str | None:
+        print_, inode, size = head
         for key, place in self._places.items():
             if key.partition("-")[0] != print_ or key in taken:
                 continue
             if exact and (place.inode != inode or (place.offset > size and not place.done)):
                 continue
-            return key
+            # the same path and inode is trusted while this process watches it; all else must hold what was read
+            if (exact and path in self._seen) or place.ends_like(path):
+                return key
         return None
 
     def _is_copy(self, path: Path, print_: str, taken: set[str]) -> bool:
@@ -262,11 +285,11 @@ class FilesSource:
 
     def _file(self, path: Path, known: _Known, stop: Callable[[], bool]) -> Iterator[Batch]:
         place = self._places[known.identity]
-        if place.done:
-            return
         kind = format_of(path) or ""
         try:
             with path.open("rb") as file:
+                if place.done and not _grown(file, kind, place):
+                    return
                 if kind == "lines":
                     yield from self._lines(file, known.identity, place, stop)
                 elif kind == "csv":
@@ -313,6 +336,7 @@ class FilesSource:
             text = b"" if damage else lines.text
             parsed = self._parser.parse(text, identity, lines.first_line)
             place.offset, place.line, place.done = lines.end_offset, lines.end_line, final
+            place.read_up_to(text, gap=bool(lines.long or damage))
             yield self._finished(parsed.batch(self.name, self._position()), lines, identity, damage)
 
     def _finished(self, batch: Batch, lines: Lines, identity: str, damage: str | None) -> Batch:
@@ -347,6 +371,7 @@ class FilesSource:
             batch, taken, after = self._csv_batch(text, names, identity, line, final=final)
             pending = text[taken:]
             place.offset, place.line, place.done = lines.end_offset - len(pending), after, final
+            place.read_up_to(text[:taken], gap=bool(lines.long or damage))
             batch.position = self._position()
             yield self._finished(batch, lines, identity, damage)
 
@@ -404,3 +429,11 @@ def open_source(name: str, settings: SourceSettings) -> Source:
     if not isinstance(settings, Settings):
         settings = Settings.model_validate(settings.model_dump())
     return FilesSource(name, settings)
+
+
+def _grown(file: IO[bytes], kind: str, place: _Place) -> bool:
+    """Whether a plain text file that was read to its end holds more now."""
+    packed = decompressed_differs(file.read(8))
+    size = file.seek(0, 2)
+    file.seek(0)
+    return kind in ("lines", "csv") and not packed and 0 < place.offset < size
