@@ -27,6 +27,16 @@ def test_logged_text_is_no_markup(capsys: pytest.CaptureFixture[str], monkeypatc
     assert "12,345" in out
 
 
+def test_logged_text_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[31mb\x9b2J", "x\u202egnp.exe", "\U0001f469\u200d\U0001f4bb")
+    table("t\x1b]0;u\x07", ("x",), [("\x1b[2J\u2066",)])
+    out = capsys.readouterr().out
+    assert not set(out) & set("\x1b\x07\x9b\u202e\u2066")
+    assert "a\\x1b[31mb\\x9b2J" in out
+    assert "x\\u202egnp.exe" in out
+    assert "\U0001f469\u200d\U0001f4bb" in out
+
+
 def test_shares() -> None:
     assert (percent(None), percent(0.125)) == ("-", "12.5%")
 

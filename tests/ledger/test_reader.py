@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,9 @@ def test_several_values_in_one_pass_and_only_what_came_before(home: Path, make: 
     assert seqs(ledger.find_all("id", [*ids, "nobody"])) == rows
     for row in rows:
         early = set(seqs(ledger.find_all("id", ids, table["arrival"][row].as_py())))
-        assert {one for one in rows if table["arrival"][one].as_py() < table["arrival"][row].as_py()} <= early <= set(rows)
+        assert (
+            {one for one in rows if table["arrival"][one].as_py() < table["arrival"][row].as_py()} <= early <= set(rows)
+        )
     assert ledger.find_all("id", ids, 0).num_rows == 0
 
 
@@ -126,3 +130,17 @@ def test_several_accounts_in_one_pass(home: Path) -> None:
     found = ledger.of_accounts(["E001", "E005", "E999"], ["account", "kind"])
     assert found.column_names == ["account", "kind", "seq"]
     assert seqs(found) == sorted(seqs(ledger.of_account("E001")) + seqs(ledger.of_account("E005")))
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda p: p.unlink(), lambda p: p.write_bytes(p.read_bytes()[:24]), lambda p: p.write_bytes(b"")]
+)
+@pytest.mark.parametrize("ending", ["waybill.idx", "parquet"])
+def test_what_is_damaged_is_said_and_never_answered_from(
+    home: Path, tmp_path: Path, ending: str, harm: Callable[[Path], None]
+) -> None:
+    """An index that lost its entries would say "nobody" and call it exact."""
+    shutil.copytree(home, tmp_path / "copy")
+    harm(min((tmp_path / "copy" / "segments").rglob(f"*.{ending}")))
+    with pytest.raises(LedgerError, match="watchbill verify"):
+        Ledger(tmp_path / "copy").find("waybill", "SF0001")

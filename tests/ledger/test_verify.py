@@ -117,6 +117,14 @@ def test_a_missing_file_is_found(copy: Path, harm: Callable[[Path], None]) -> No
     assert report.first_bad is not None
 
 
+def test_a_journal_that_is_gone_is_found_though_all_is_sealed(copy: Path) -> None:
+    seal(copy, rows_max=200, upto=700, final=True)
+    assert verify(copy).ok
+    for path in (copy / "journal").glob("*.wbj"):
+        path.unlink()
+    assert verify(copy).reason == "journal files are missing"
+
+
 def test_an_unfinished_write_is_no_damage(copy: Path) -> None:
     with max((copy / "journal").glob("*.wbj")).open("ab") as file:
         file.write(b"WBJF and then the power went")

@@ -114,6 +114,8 @@ CASES: list[tuple[str, list[Event], list[str], list[str]]] = [
      [f"none>step_up {DAY}", f"step_up>ask_reason {DAY + 1}"]),
     ("a little back is not enough", [look(0, UP), retract(1, 4.5)], ["step_up"], [f"none>step_up {DAY}"]),
     ("a suspension ends when its evidence goes", [look(0, STOP), retract(1, 0.0), look(2)], ["deny", "allow"], ["none>suspend 15", "suspend>none 0"]),
+    ("nor does what speaks for a person shut them out for longer", [look(0, STOP), retract(1, 9.0), look(16, 9.0)], ["deny", "step_up"],
+     ["none>suspend 15", "suspend>end_session 15", f"end_session>step_up {DAY + 16}"]),
     ("a retraction never takes a step up", [retract(0, STOP)], [], []),
     ("the bucket masks what has no reason", [look(0, left=-1.0), fine(1, left=0.0), look(2, left=-1.5), look(61, left=3.0)],
      ["mask", "allow", "mask", "allow"], ["none>mask 60", "mask>none 0"]),

@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
 def assess_command(
     sources: list[str] = typer.Argument(..., help="Files, folders, or - for standard input."),
     reference: Path | None = typer.Option(None, help="Folder of reference tables (accounts.csv, outlets.csv ...)."),
-    config: Path | None = typer.Option(None, help="Settings file: [engine], [records] and the source's mapping."),
-    source: str = typer.Option("", help="Name of the [sources.NAME] table that says how to read SOURCES."),
+    config: Path | None = typer.Option(None, help="Settings file: \\[engine], \\[records] and the source's mapping."),
+    source: str = typer.Option("", help="Name of the \\[sources.NAME] table that says how to read SOURCES."),
     mapping: Path | None = typer.Option(None, help="A file with the SQL SELECT that maps the logs."),
     as_json: bool = JsonOption,
 ) -> None:

@@ -74,7 +74,7 @@ def _retried(home: Path) -> set[tuple[str, str]]:
 def retry_command(
     everything: bool = typer.Option(False, "--all", help="All of them."),
     position: list[str] = typer.Option([], help="The one at this position; may be given several times."),
-    config: Path | None = typer.Option(None, help="Settings file: [records], and the mapping of [sources.NAME]."),
+    config: Path | None = typer.Option(None, help="Settings file: \\[records], and the mapping of \\[sources.NAME]."),
     home: Path | None = HomeOption,
     as_json: bool = JsonOption,
 ) -> None:

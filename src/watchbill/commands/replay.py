@@ -35,8 +35,8 @@ def replay_command(
     reference: Path | None = typer.Option(None, help="Folder of reference tables (accounts.csv, outlets.csv ...)."),
     home: Path | None = HomeOption,
     out: Path = typer.Option(Path("watchbill-out"), help="Where to write verdicts, interventions, cases."),
-    config: Path | None = typer.Option(None, help="Settings file: [engine], [records] and the source's mapping."),
-    source: str = typer.Option("", help="Name of the [sources.NAME] table that says how to read SOURCES."),
+    config: Path | None = typer.Option(None, help="Settings file: \\[engine], \\[records] and the source's mapping."),
+    source: str = typer.Option("", help="Name of the \\[sources.NAME] table that says how to read SOURCES."),
     as_json: bool = JsonOption,
 ) -> None:
     """Replay records into a home and write what Watchbill would have said at each look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from watchbill.core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+_HIDDEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+"""Control characters (escape sequences begin with one) and marks of writing direction."""
 
 ZONE = ZoneInfo(Settings().time_zone)
 
@@ -95,22 +99,30 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
+def visible(text: str) -> str:
+    """Text from strangers for a terminal: what would move its cursor or turn the reading direction is written out."""
+    return _HIDDEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
 def say(*lines: str, style: str = "") -> None:
     """Lines as they are: nothing in them is markup."""
     console = Console()
     for line in lines:
-        console.print(escape(line), style=style or None, highlight=False, soft_wrap=True)
+        console.print(escape(visible(line)), style=style or None, highlight=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """One table; columns whose name begins with # are numbers."""
-    shown = Table(title=escape(title), title_justify="left", title_style="bold", header_style="dim")
+    shown = Table(title=escape(visible(title)), title_justify="left", title_style="bold", header_style="dim")
     for column in columns:
         shown.add_column(
             escape(column.removeprefix("#")), justify="right" if column.startswith("#") else "left", overflow="fold"
         )
     for row in rows:
         shown.add_row(
-            *(escape("" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row)
+            *(
+                escape("" if cell is None else f"{cell:,}" if isinstance(cell, int) else visible(str(cell)))
+                for cell in row
+            )
         )
     Console().print(shown)

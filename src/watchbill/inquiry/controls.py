@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.frames import unpack
 from watchbill.ledger.journal import read_frames
+from watchbill.ledger.segments import open_segment
 from watchbill.records.schema import CONTROL_PREFIX
 
 RELOAD = "wb.reload"
@@ -107,7 +107,7 @@ def _control_rows(home: Path, upto: int) -> Iterator[tuple[int, str, str | None]
 
 
 def _sealed_controls(path: Path, upto: int) -> list[tuple[int, str, str | None]]:
-    with pq.ParquetFile(path, read_dictionary=["kind"]) as file:
+    with open_segment(path, read_dictionary=["kind"]) as file:
         rows: list[tuple[int, str, str | None]] = []
         for group in range(file.num_row_groups):
             kinds = file.read_row_group(group, columns=["kind"], use_threads=False).column("kind")

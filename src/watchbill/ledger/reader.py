@@ -24,7 +24,7 @@ from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.frames import unpack
 from watchbill.ledger.journal import read_frames
 from watchbill.ledger.manifest import Manifest, Segment
-from watchbill.ledger.segments import rows_of
+from watchbill.ledger.segments import open_segment, rows_of
 
 _TRIES_MAX: Final = 5
 
@@ -206,7 +206,7 @@ class Ledger:
         self, segment: Segment, wanted: list[str] | None, where: Span, limit: int
     ) -> Iterator[pa.Table]:
         """Rows of one segment that fit, row group by row group."""
-        with pq.ParquetFile(segment.path(self.home)) as file:
+        with open_segment(segment.path(self.home)) as file:
             names = file.schema_arrow.names
             columns = None if wanted is None else [name for name in names if name in {*wanted, "account", "time"}]
             for group in range(file.num_row_groups):
@@ -224,7 +224,7 @@ class Ledger:
 
     def _find_in(self, segment: Segment, column: str, value: str, hashed: int) -> pa.Table | None:
         """Rows of one segment with the value, by its index if it has one."""
-        with pq.ParquetFile(segment.path(self.home)) as file:
+        with open_segment(segment.path(self.home)) as file:
             if column not in file.schema_arrow.names:
                 return None
             if f"{column}.idx" not in segment.digests:

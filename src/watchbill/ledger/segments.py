@@ -7,7 +7,8 @@ full text in the segment decides. Its size does not depend on how well identifie
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from watchbill.core.errors import LedgerError
 from watchbill.core.hashing import hash_column
 from watchbill.ledger import files
 from watchbill.ledger.canonical import SEQ
@@ -137,11 +139,39 @@ def write_index(path: Path, entries: NDArray[np.uint64]) -> None:
         os.fsync(sink.fileno())
 
 
+@contextmanager
+def open_segment(path: Path, read_dictionary: list[str] | None = None) -> Iterator[pq.ParquetFile]:
+    """A segment's file (these columns as dictionaries), whose damage is told as such.
+
+    Raises:
+        LedgerError: it is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path, read_dictionary=read_dictionary) as file:
+            yield file
+    except (OSError, pa.ArrowException) as error:
+        what = "a segment is missing" if isinstance(error, FileNotFoundError) else "a segment is damaged"
+        raise LedgerError(what, where=path.name, todo="Run `watchbill verify`; put it back from a backup") from error
+
+
 def rows_of(path: Path, hashed: int) -> NDArray[np.int64]:
-    """Rows of the segment that may hold a value of this hash, ascending and distinct; int64[k]."""
-    entries = np.memmap(path, dtype="<u8", mode="r", offset=len(INDEX_MAGIC) + 8) if path.stat().st_size > 16 else None  # noqa: PLR2004 header
-    if entries is None:
+    """Rows of the segment that may hold a value of this hash, ascending and distinct; int64[k].
+
+    Raises:
+        LedgerError: the index is missing or not whole; an answer without it would claim to be exact.
+    """
+    begin = len(INDEX_MAGIC) + 8
+    try:
+        with path.open("rb") as file:
+            head, size = file.read(begin), file.seek(0, 2)
+    except OSError as error:
+        raise LedgerError("an index is missing", where=path.name, todo="Run `watchbill verify`") from error
+    held = int.from_bytes(head[len(INDEX_MAGIC) :], "little")
+    if len(head) < begin or not head.startswith(INDEX_MAGIC) or size != begin + 8 * held:
+        raise LedgerError("an index is not whole", where=path.name, todo="Run `watchbill verify`")
+    if not held:
         return np.zeros(0, dtype=np.int64)
+    entries = np.memmap(path, dtype="<u8", mode="r", offset=begin)
     high = np.uint64(hashed) & HIGH
     low, end = np.searchsorted(entries, np.array([high, high | LOW], dtype=np.uint64), side="left")
     if end < len(entries) and entries[end] == high | LOW:

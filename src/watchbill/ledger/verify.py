@@ -158,7 +158,8 @@ def _journal(home: Path, sealed: int) -> int:
     listing = sorted((int(path.stem), path) for path in (home / "journal").glob("*.wbj"))
     mark = _mark(home, bool(listing), sealed)
     if not listing:
-        if mark[2] > sealed:
+        if mark[2]:
+            # the file that the mark stands in is never removed, and nothing can be written without it
             raise _Bad(sealed, "journal files are missing")
         return sealed
     due = listing[0][0]

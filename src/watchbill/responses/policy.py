@@ -33,7 +33,10 @@ STANDING: Final = np.dtype(
         ("acted", np.float32),  # log guarantee at which the last step up was taken
         ("records", np.int32),  # unexplained unmasked first looks since then
         ("step", np.uint8),
-        ("whole", np.uint8),  # 1: the mask is for every look (after a suspension); 0: for unexplained ones over the bound
+        (
+            "whole",
+            np.uint8,
+        ),  # 1: the mask is for every look (after a suspension); 0: for unexplained ones over the bound
     ],
     align=True,
 )
@@ -147,7 +150,11 @@ def apply_policy(
             standing.step > ASK_REASON and event.kind == RETRACT
         )
         if may_relax and guarantee[i] < limits[standing.step] - relax:
-            count = _change(standing, i, event.account, step, now + spans_ms[0] if step else 0, changes, count)
+            until = now + spans_ms[0] if step else 0
+            if step == END_SESSION:
+                # what speaks for a person never shuts them out for longer
+                until = min(standing.until, now + spans_ms[1])
+            count = _change(standing, i, event.account, step, until, changes, count)
             standing.acted = guarantee[i]
         if event.kind == RETRACT:
             continue
