@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,9 @@ def test_what_the_runner_keeps(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
     with pytest.raises(LedgerError):
         read_lines(tmp_path / "a.json")
+
+
+def test_a_line_ends_at_its_newline_only(tmp_path: Path) -> None:
+    """JSON leaves other line separators as they are; an account may be named with one."""
+    (tmp_path / "a.ndjson").write_text(json.dumps({"account": "a\u2028\x85b"}, ensure_ascii=False) + "\n")
+    assert read_lines(tmp_path / "a.ndjson") == [{"account": "a\u2028\x85b"}]

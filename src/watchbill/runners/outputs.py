@@ -172,8 +172,11 @@ def refused(home: Path) -> Iterator[Quarantined]:
     manifest = manifests.load(home)
     path = home / QUARANTINE
     if path.exists() and manifest.quarantine_bytes:
+        left = manifest.quarantine_bytes  # what stands behind it is not sealed yet
         with path.open("rb") as file:
-            yield from _entries(file.read(manifest.quarantine_bytes))
+            while left > 0 and (line := file.readline(left)):
+                left -= len(line)
+                yield from _entries(line)
     cursor = manifest.cursor
     for _, _, frame in read_from(home, start=cursor if cursor.offset else None, from_seq=cursor.height):
         if frame.quarantined:
@@ -196,7 +199,8 @@ def write_json(path: Path, value: object) -> None:
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Replace an NDJSON file in one step."""
     beside = path.with_suffix(".new")
-    beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    with beside.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     beside.rename(path)
 
 

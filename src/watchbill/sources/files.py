@@ -39,6 +39,8 @@ _MISSING_KEPT = 64
 
 
 _TAIL_BYTES = 512
+_REFUSED_WEIGHT = 16
+"""A refused record takes as much memory as so many rows: it carries its text."""
 
 
 class Settings(SourceSettings):
@@ -125,7 +127,7 @@ class FilesSource:
                     yield part  # large enough: merging copies every column
                     continue
                 held.append(part)
-                rows += part.table.num_rows + len(part.quarantined)
+                rows += part.table.num_rows + _REFUSED_WEIGHT * len(part.quarantined)
                 if rows >= self.settings.batch_rows:
                     yield merge(held)
                     held, rows = [], 0
