@@ -164,7 +164,7 @@ class Model:
         span = (r["time"], r.get("until") or r["time"] + TICKET_SPAN)
         if r["state"] == "closed":
             span = (r["time"], r["time"] + GRACE)
-        kept = self.covers.setdefault(r["assignee"], [])
+        kept = self.covers.setdefault(r.get("assignee") or r["account"], [])
         kept[:] = [cover for cover in kept if cover[0] != r["outlet"]]
         kept.append((r["outlet"], *span))
 
@@ -270,7 +270,7 @@ def ticket_records(draw: st.DrawFn) -> dict[str, Any]:
     record["type"] = draw(st.sampled_from(["claim", "call", "legal", "cover", None]))
     if record["type"] == "cover":
         return record | {
-            "assignee": draw(st.sampled_from(["cover", "mixed"])),
+            draw(st.sampled_from(["assignee", "account"])): draw(st.sampled_from(["cover", "mixed"])),
             "outlet": draw(st.sampled_from(OUTLETS)),
         }
     if draw(st.booleans()):
@@ -380,6 +380,7 @@ CASES = [
     ("closed, 31 minutes", [{"kind": "ticket", "time": START, "ticket": "t", "state": "closed", "type": "claim", "waybill": "w"}, view(START + 31 * MINUTE, "claim")], [""]),
     ("until now", [{"kind": "ticket", "time": START, "ticket": "t", "state": "open", "type": "claim", "waybill": "w", "until": START + HOUR}, view(START + HOUR, "claim")], [""]),
     ("I cover that outlet", [{"kind": "ticket", "time": START, "ticket": "t", "state": "open", "type": "cover", "assignee": "cover", "outlet": "south", "until": START + DAY}, scan(START), view(START + HOUR, "cover")], ["cover"]),
+    ("this account covers that outlet", [{"kind": "ticket", "time": START, "ticket": "t", "state": "open", "type": "cover", "account": "cover", "outlet": "south", "until": START + DAY}, scan(START), view(START + HOUR, "cover")], ["cover"]),
     ("I covered that outlet", [{"kind": "ticket", "time": START, "ticket": "t", "state": "open", "type": "cover", "assignee": "cover", "outlet": "south", "until": START + DAY}, scan(START), view(START + DAY, "cover")], [""]),
     ("own explained look", [scan(START, assignee="mixed"), view(START, "mixed"), scan(START + 1), view(START + 99 * HOUR, "mixed")], ["assigned", "assigned"]),
     ("unexplained looks explain nothing", [view(START, "looked"), view(START + 1, "looked"), view(START + 2, "looked")], ["", "", ""]),

@@ -158,8 +158,8 @@ def _on_scan(
 
 
 @kernel
-def _cover(fact: Row, known: Known) -> None:
-    desk = known.desk[fact.assignee_id]
+def _cover(fact: Row, who_id: int, known: Known) -> None:
+    desk = known.desk[who_id]
     slot = 0
     for k in range(COVERS):
         if desk.cover_outlet[k] == fact.outlet:
@@ -178,8 +178,10 @@ def _cover(fact: Row, known: Known) -> None:
 @kernel
 def _on_ticket(fact: Row, type_classes: NDArray[np.int64], known: Known, counters: NDArray[np.int64]) -> None:
     if fact.type == COVER:
-        if fact.assignee_id >= 0 and fact.outlet:
-            _cover(fact, known)
+        # a cover ticket that assigns nobody is the account's own
+        who_id = fact.assignee_id if fact.assignee_id >= 0 else fact.account_id
+        if who_id >= 0 and fact.outlet:
+            _cover(fact, who_id, known)
         return
     time, waybill, who, nobody = fact.time, fact.waybill, fact.assignee, np.uint64(0)
     opening = fact.state == OPEN
