@@ -44,7 +44,7 @@ ARRIVAL: Final = "arrival"
 _LEAF: Final = 0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _POLL_SECONDS: Final = 0.25
-_NICE: Final = 10
+NICE: Final = 10
 _BUSY_POLLS_MAX: Final = 240
 _ERROR_CHARS_MAX: Final = 2_000
 
@@ -346,13 +346,17 @@ class Sealer:
 
     @classmethod
     def start(
-        cls, home: Path, *, sort_by: Sequence[str] = SORT_BY, index: Sequence[str] = INDEX, rows_max: int = ROWS_MAX
-    ) -> Sealer:
-        """Start sealing behind the stream at low priority; the child ends when this process does."""
+        cls, home: Path, *, sort_by: Sequence[str] = SORT_BY, index: Sequence[str] = INDEX, rows_max: int = ROWS_MAX,
+        nice: int = NICE,
+    ) -> Sealer:  # fmt: skip
+        """Start sealing behind the stream; the child ends when this process does.
+
+        `nice` is its priority: low beside a live engine; 0 in a replay, which waits for it in the end.
+        """
         files.make_directory(home)
         errors = tempfile.TemporaryFile()  # noqa: SIM115 the child writes it until `finish`
         command = [sys.executable, "-m", "watchbill.ledger.sealing", str(home), "--follow"]
-        command += ["--sort-by", ",".join(sort_by), "--index", ",".join(index), "--rows-max", str(rows_max)]
+        command += ["--sort-by", ",".join(sort_by), "--index", ",".join(index), "--rows-max", str(rows_max), "--nice", str(nice)]
         roots = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         # Ctrl-C and a service's stop reach the child too, from its first instant on: it inherits them blocked
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -415,11 +419,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sort-by", default=",".join(SORT_BY))
     parser.add_argument("--index", default=",".join(INDEX))
     parser.add_argument("--rows-max", type=int, default=ROWS_MAX)
+    parser.add_argument("--nice", type=int, default=NICE)
     given = parser.parse_args(arguments)
     sort_by, index = given.sort_by.split(","), [name for name in given.index.split(",") if name]
     # Ctrl-C reaches the whole group; the runner decides when sealing ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICE)
+    os.nice(given.nice)
     pa.set_cpu_count(1)
     # measured: the default pool gives pages back and faults them in again, a quarter of all time
     pa.set_memory_pool(pa.system_memory_pool())

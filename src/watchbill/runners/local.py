@@ -75,7 +75,7 @@ def replay(
     engine = Engine(home, settings, clock, limits=limits, replay=True)
     engine.on_full = progress.on_phase
     repaired = engine.journal.repaired
-    sealer = Sealer.start(home, rows_max=SEGMENT_ROWS)
+    sealer = Sealer.start(home, rows_max=SEGMENT_ROWS, nice=0)
     finished = False
     try:
         engine.take_tables(loaded)
