@@ -30,7 +30,9 @@ def days() -> list[Columns]:
     """The small world's days as columns."""
     out, seq, clock = [], 0, 0
     for path in sorted((small_world() / "records").iterdir()):
-        stamped = stamp_arrival(parse_ndjson(path.read_bytes(), source="s", identity=path.name).table, clock, live_now=None)
+        stamped = stamp_arrival(
+            parse_ndjson(path.read_bytes(), source="s", identity=path.name).table, clock, live_now=None
+        )
         out.append(columns_of(stamped.table, seq))
         seq, clock = seq + stamped.table.num_rows, stamped.arrival
     return out

@@ -344,4 +344,3 @@ def test_detectors_can_be_left_off(world: World) -> None:
     assert [d.id for d in pipeline.detectors] == ["canary", "login_place", "roster_status", "unexplained"]
     heard = run(pipeline, world.columns.cut(0, 5_000), [])
     assert "mask" not in {row["step"] for row in heard.interventions}
-

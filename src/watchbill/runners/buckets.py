@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 BUCKETS: Final = 64
 _SHIFT: Final = np.uint64(58)
-_BY_ITEM: Final = {"context/work.cells": "key", "context/tickets.cells": "key", "context/signed.cells": "key", "context/pool": "item"}
+_BY_ITEM: Final = {
+    "context/work.cells": "key",
+    "context/tickets.cells": "key",
+    "context/signed.cells": "key",
+    "context/pool": "item",
+}
 _BY_ACCOUNT: Final = ("standing", "context/desk", "coverage/habits")
 
 
@@ -69,5 +74,7 @@ def _owner(name: str, value: object, accounts: NDArray[np.int64]) -> NDArray[np.
     by_account = name in _BY_ACCOUNT or (name.startswith("detector.") and name.endswith("/rows"))
     if by_account and isinstance(value, np.ndarray):
         # rows beyond the known accounts are spare room and belong to bucket 0
-        return np.concatenate([accounts, np.zeros(max(0, value.shape[0] - accounts.shape[0]), np.int64)])[: value.shape[0]]
+        return np.concatenate([accounts, np.zeros(max(0, value.shape[0] - accounts.shape[0]), np.int64)])[
+            : value.shape[0]
+        ]
     return None

@@ -51,6 +51,8 @@ class SettingsKept:
                 "the kept settings of a record are missing", where=place.name, todo="restore home/settings from a copy"
             ) from error
         if hashlib.sha256(text.encode()).hexdigest() != record["digest"]:
-            raise LedgerError("the kept settings of a record were changed", where=place.name, todo="restore it from a copy")
+            raise LedgerError(
+                "the kept settings of a record were changed", where=place.name, todo="restore it from a copy"
+            )
         self.in_force = dict(record)
         return Settings.model_validate_json(text)
