@@ -142,11 +142,16 @@ class WorkStore:
         return dropped[: int(gone)]
 
     def _pack(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """All filters behind each other, and where each ends; what is kept by day are views of that."""
         if not self._blooms:
             return np.zeros(8, np.uint32), np.zeros((0, 2), np.int64)
-        words = [w for _, w in self._blooms]
-        ends = np.cumsum([w.shape[0] for w in words], dtype=np.int64)
-        return np.concatenate(words), np.stack([ends, np.array([d for d, _ in self._blooms], np.int64)], axis=1)
+        ends = np.cumsum([words.shape[0] for _, words in self._blooms], dtype=np.int64)
+        days = np.array([day for day, _ in self._blooms], np.int64)
+        packed = np.concatenate([words for _, words in self._blooms])
+        starts = [0, *ends.tolist()[:-1]]
+        spans = zip(days.tolist(), starts, ends.tolist(), strict=True)
+        self._blooms = [(day, packed[start:end]) for day, start, end in spans]
+        return packed, np.stack([ends, days], axis=1)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything, as named arrays, sorted by key."""
