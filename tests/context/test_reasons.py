@@ -41,7 +41,7 @@ ROLES["mixed"] = Role(reasons=(TEMPLATES["assigned"], TEMPLATES["help"], TEMPLAT
 ROLES["unknown"] = Role(reasons=(TEMPLATES["own_scan"], TEMPLATES["looked"]))
 SETTINGS = Settings(reasons=ReasonSettings(roles=ROLES, exact_days=14, pending_an_account=3))
 CLASSES = {frozenset(reason.types) for reason in TEMPLATES.values() if reason.template == "ticket"}
-AFTER, GRACE = 60 * MINUTE, 30 * MINUTE
+AFTER, GRACE, TICKET_AFTER = 60 * MINUTE, 30 * MINUTE, 30 * MINUTE
 TICKET_SPAN = 336 * HOUR
 OUTLETS = ("north", "south")
 ACCOUNTS = {role: OUTLETS[i % 2] for i, role in enumerate(ROLES) if role != "unknown"}
@@ -72,6 +72,7 @@ class Model:
     signed: dict[str, int] = field(default_factory=dict)
     covers: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
     seen: set[tuple[str, str]] = field(default_factory=set)
+    shown: set[tuple[Any, ...]] = field(default_factory=set)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     out: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -102,7 +103,7 @@ class Model:
 
     def held(self, key: tuple[Any, ...], time: int, window: int) -> bool:
         since, last, until, _ = self.tickets.get(key, [0, 0, 0, 0])
-        return key in self.tickets and since - AFTER <= time < until and time - last <= window
+        return key in self.tickets and since - TICKET_AFTER <= time < until and time - last <= window
 
     def ticket_holds(self, rule: Reason, who: str, record: dict[str, Any], time: int) -> bool:
         window, item, name = int(rule.window_hours * HOUR), record.get("waybill"), record.get("ticket")
@@ -199,7 +200,11 @@ class Model:
             if reason or reveal:
                 self.seen.add((who, item))
         self.out.append(("look", seq, who, reason, bool(first), reveal))
-        if reveal and not reason and first and item:
+        content = (who, item, tuple(r.get("subjects") or ()), tuple(r.get("fields") or ()))
+        fresh = content not in self.shown
+        if reveal and not reason and item:
+            self.shown.add(content)
+        if reveal and not reason and fresh and item:
             mine = [look for look in self.waiting if look["who"] == who]
             if len(mine) == SETTINGS.reasons.pending_an_account:
                 self.waiting.remove(mine[0])
@@ -530,3 +535,29 @@ def test_waiting_looks_are_forgotten_after_their_hours(events_of: Events, tables
     events = events_of(made, [view(START, "any_scan"), scan(gone, waybill="other"), scan(START - 1, received=gone)])
     assert RETRACT not in events["kind"]
     assert made.pool_used == 0
+
+
+def test_another_customer_or_field_of_the_same_item_costs_again_and_the_same_does_not(
+    events_of: Events, tables: Tables
+) -> None:
+    made = context(tables)
+    base = {"kind": "view", "account": "assigned", "waybill": "w1"}
+    shown = [
+        {"subjects": ["a"], "fields": ["recipient.name"]},
+        {"subjects": ["a"], "fields": ["recipient.name"]},
+        {"subjects": ["b"], "fields": ["recipient.name"]},
+        {"subjects": ["a"], "fields": ["recipient.id_number"]},
+        {"subjects": ["a", "b", "c"], "fields": ["recipient.name"]},
+    ]
+    events = events_of(made, [base | one | {"id": f"r{i}", "time": START + i * 1000} for i, one in enumerate(shown)])
+    assert events["weight"].tolist() == [1, 0, 1, 10, 3]
+    assert events["first"].tolist() == [1, 0, 0, 0, 0]  # evidence counts items
+
+
+def test_an_export_costs_all_its_rows(events_of: Events, tables: Tables) -> None:
+    made = context(tables)
+    records = [
+        {"id": "e", "kind": "export", "account": "assigned", "time": START, "results": 500},
+        {"id": "s", "kind": "search", "account": "assigned", "time": START, "results": 500, "subjects": ["a"]},
+    ]
+    assert events_of(made, records)["weight"].tolist() == [500, 1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from watchbill.context.events import RETRACT
 from watchbill.core.settings import Settings
@@ -53,3 +54,23 @@ def test_a_silent_feed_freezes_evidence_and_never_the_bucket() -> None:
     events = example_looks(60, gap_ms=1000)
     events["gated"] = 1
     assert (Detector(Settings()).observe(events, AROUND) >= 0).sum() == CAPACITY_MIN
+
+
+def test_what_was_masked_took_nothing_and_gives_nothing_back() -> None:
+    detector, events = Detector(Settings()), example_looks(12, gap_ms=1000)
+    assert (detector.observe(events, AROUND) < 0).tolist() == [False] * 8 + [True] * 4
+    masked = events[8:].copy()
+    masked["kind"] = RETRACT
+    detector.observe(masked, AROUND)
+    more = example_looks(1)
+    more["arrival"], more["seq"] = events["arrival"][-1], 100
+    assert detector.observe(more, AROUND)[0] < 0
+
+
+def test_a_repeat_over_the_bound_is_over_it_too_and_costs_nothing_under_it() -> None:
+    detector, events = Detector(Settings()), example_looks(9, gap_ms=1000)
+    again = example_looks(1)
+    again["weight"], again["first"], again["arrival"], again["seq"] = 0, 0, events["arrival"][0], 50
+    left = detector.observe(np.concatenate([events[:3], again]), AROUND)
+    assert left[-1] == pytest.approx(left[-2], abs=0.01) == pytest.approx(5, abs=0.01)
+    assert detector.observe(np.concatenate([events[3:], again]), AROUND)[-1] < 0

@@ -124,7 +124,7 @@ def test_a_retraction_of_an_unknown_look_changes_nothing() -> None:
 def test_factors_are_forgotten_when_looks_wait_no_longer() -> None:
     detector, events, out = renter()
     detector.publish(int(events["arrival"][-1]) + 73 * 3_600_000, AROUND)
-    assert detector.held == 0
+    assert detector.factors.held == 0
     assert detector.observe(retract(events, 3), AROUND)[0] == out[-1]
 
 

@@ -119,7 +119,7 @@ CASES: list[tuple[str, list[Event], list[str], list[str]]] = [
     ("a retraction never takes a step up", [retract(0, STOP)], [], []),
     ("the bucket masks what has no reason", [look(0, left=-1.0), fine(1, left=0.0), look(2, left=-1.5), look(61, left=3.0)],
      ["mask", "allow", "mask", "allow"], ["none>mask 60", "mask>none 0"]),
-    ("under asking the bucket is silent", [look(0, ASK, left=-1.0)], ["ask_reason"], [f"none>ask_reason {DAY}"]),
+    ("no typed text lifts the bound", [look(0, ASK, left=-1.0), look(1, ASK)], ["mask", "ask_reason"], [f"none>ask_reason {DAY}"]),
     ("a bucket mask gives way to a step", [look(0, left=-1.0), look(1, UP)], ["mask", "step_up"], ["none>mask 60", f"mask>step_up {DAY + 1}"]),
     ("a login can take a step", [look(0, UP, kind=LOGIN, first=0, reveal=0), look(1, UP)], ["step_up"], [f"none>step_up {DAY}"]),
     ("no account, no standing", [look(0, STOP, account=-1)], ["allow"], []),

@@ -103,3 +103,16 @@ def test_lines_that_were_refused_once_are_taken_in_once(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["r7", "r9"]
     with Journal.open(tmp_path), pytest.raises(LedgerBusy):
         ingest_lines(tmp_path, "desk", lines)
+
+
+def test_peak_memory_is_this_process_own() -> None:
+    """Not what a large parent once held: ru_maxrss survives exec."""
+    import subprocess
+    import sys
+
+    ballast = bytearray(300 << 20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    script = "from watchbill.runners.local import peak_memory_bytes as p; print(p())"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert 20 << 20 < int(told) < 300 << 20
+    del ballast

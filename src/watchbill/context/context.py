@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from watchbill.context.calendar import Calendar
 from watchbill.context.events import EVENT
@@ -39,9 +41,9 @@ from watchbill.context.static import canary_spans, device_outlets, parcel_spans
 from watchbill.context.store import DAY_MS, WorkStore
 from watchbill.context.waiting import link_all
 from watchbill.core.tables import Table64
+from watchbill.records.columns import KIND
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from watchbill.core.settings import Settings
@@ -52,7 +54,7 @@ _HOUR_MS: Final = 3_600_000
 _FIELD_SETS_MAX: Final = 10_000
 _SAME: Final = (
     "seq", "time", "arrival", "until", "account", "assignee", "device", "waybill", "ticket", "outlet", "next_outlet",
-    "kind", "masked", "outcome", "status", "state", "type",
+    "field_set", "kind", "masked", "outcome", "status", "state", "type",
 )  # fmt: skip
 
 
@@ -99,6 +101,7 @@ class Context:
                 reasons.pending_an_account,
                 ticket,
                 signed_keep,
+                reasons.ticket_after_minutes * _MINUTE_MS,
             ],
             dtype=np.int64,
         )
@@ -153,6 +156,10 @@ class Context:
     def _weight(self, c: Columns) -> NDArray[np.float32]:
         counts = np.diff(c.subject_ends, prepend=np.int32(0))
         weight = np.maximum(counts, 1).astype(np.float32)
+        exports = np.flatnonzero(c.kind == KIND["export"])
+        if exports.shape[0]:  # every row of an export is a customer, listed or not
+            listed = np.asarray(pc.fill_null(c.table.column("results").take(pa.array(exports)), 0), np.float32)
+            weight[exports] = np.maximum(weight[exports], listed)
         sets, rows, inverse = np.unique(c.field_set, return_index=True, return_inverse=True)
         factors = [self._field_weight(int(key), c, int(row)) for key, row in zip(sets, rows, strict=True)]
         return weight * np.array(factors, dtype=np.float32)[inverse] if factors else weight
@@ -202,7 +209,7 @@ class Context:
     def _reserve(self, facts: NDArray[np.void]) -> None:
         kinds = np.bincount(facts["kind"], minlength=10)
         looks, scans, tickets = int(kinds[2:6].sum()), int(kinds[6]), int(kinds[7])
-        self.work.reserve(self._keys_of(facts, scans) + 2 * looks + self.pool_used)
+        self.work.reserve(self._keys_of(facts, scans) + 3 * looks + self.pool_used)
         self.heads.reserve(looks)
         self.tickets.reserve(tickets * self._keys_a_ticket)
         self.signed.reserve(int(np.count_nonzero(facts["status"] == SIGNED_STATUS)))

@@ -17,7 +17,7 @@ from watchbill.context.roster import Roster, post_at
 from watchbill.context.rules import ANYONE, CLASSES, CLASSES_MAX, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
 from watchbill.context.spans import close_ticket, holds, open_span, open_ticket, span_slot
 from watchbill.context.store import explains, remember, seen_lately
-from watchbill.core.hashing import work_key
+from watchbill.core.hashing import combine, work_key
 from watchbill.core.kernel import Row, kernel
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ T_ANY: Final = 6
 T_TEAM: Final = 7
 T_LOOK: Final = 8
 T_STATE: Final = 9
+T_SHOWN: Final = 10
 T_EVERY: Final = 64
 T_UNASSIGNED: Final = 128
 T_MINE: Final = 192
@@ -88,7 +89,7 @@ FACT: Final = np.dtype(
     [
         ("seq", np.int64), ("time", np.int64), ("arrival", np.int64), ("until", np.int64), ("account", np.uint64),
         ("assignee", np.uint64), ("device", np.uint64), ("waybill", np.uint64), ("ticket", np.uint64),
-        ("outlet", np.uint64), ("next_outlet", np.uint64), ("account_id", np.int32), ("assignee_id", np.int32),
+        ("outlet", np.uint64), ("next_outlet", np.uint64), ("field_set", np.uint64), ("account_id", np.int32), ("assignee_id", np.int32),
         ("outlet_id", np.int32), ("place", np.int32), ("day", np.int32), ("subject_end", np.int32),
         ("weight", np.float32), ("kind", np.uint8), ("masked", np.uint8), ("outcome", np.uint8), ("decided", np.uint8),
         ("status", np.uint8), ("state", np.uint8), ("type", np.uint8), ("hour", np.int8),
@@ -416,15 +417,27 @@ def _begin(
 
 
 @kernel
+def _shown_key(fact: Row, who: np.uint64, item: np.uint64, subjects: NDArray[np.uint64], first: int) -> np.uint64:
+    """What this look shows, as one key: the item, the customers and the fields; the same again reveals nothing new."""
+    shown = combine(item, fact.field_set, T_SHOWN)
+    for j in range(first, fact.subject_end):
+        shown = combine(shown, subjects[j], T_SHOWN)
+    return work_key(who, shown, T_SHOWN)
+
+
+@kernel
 def _on_look(
-    fact: Row, event: Row, first_subject: np.uint64, known: Known, pool: Pool, counters: NDArray[np.int64]
-) -> None:
+    fact: Row, event: Row, subjects: NDArray[np.uint64], first: int, known: Known, pool: Pool,
+    counters: NDArray[np.int64],
+) -> None:  # fmt: skip
     event.kind = LOOK
-    item = fact.waybill if fact.waybill else first_subject
+    item = fact.waybill
+    if item == 0 and fact.subject_end > first:
+        item = subjects[first]
     event.item = item
     account, time, after = fact.account_id, fact.time, known.limits[0]
     # a device that looks for itself (a scanner) stands in for the account
-    who = fact.account if account >= 0 else fact.device
+    who = fact.account if fact.account else fact.device
     latest = NEVER if fact.arrival - time > after else time + after
     event.reason = _reason_of(known, event.role, account, who, event.outlet, item, fact.ticket, time, latest)
     event.reveal = 1 if event.success and not fact.masked and not fact.decided else 0
@@ -435,8 +448,13 @@ def _on_look(
         event.first = 0 if seen_lately(known.cells, key) else 1
         if event.reason > 0 or event.reveal:  # a masked look without a reason does not make the unmasked one a repeat
             counters[N_WORK] += remember(known.cells, key, time, 1 if event.reason > 0 else 0)
-    if event.reveal and event.reason == 0 and event.first:
+    if not event.reveal or event.reason > 0:
+        return
+    # evidence counts items, tokens count what is shown: another customer or field of the same item costs again
+    key = _shown_key(fact, who, item, subjects, first)
+    if item == 0 or not seen_lately(known.cells, key):
         event.weight = fact.weight
+        counters[N_WORK] += remember(known.cells, key, time, 0)
         if account >= 0 and item:
             _wait(event, known.desk[account], pool, known.limits[2], counters)
 
@@ -482,8 +500,7 @@ def advance(
             counters[N_EVENTS] += 1
             _begin(fact, i, event, index, posts, feed, clock, unknown_role)
             if kind != LOGIN_KIND:
-                first_subject = subjects[start] if fact.subject_end > start else np.uint64(0)
-                _on_look(fact, event, first_subject, known, pool, counters)
+                _on_look(fact, event, subjects, start, known, pool, counters)
                 event.canary = 1 if _is_canary(fact, subjects, start, canaries) else 0
         if (kind == SCAN or kind == TICKET) and fact.waybill and heads[span_slot(heads, fact.waybill)].key:
             _settle(fact, i, known, index, posts, pool, hashes, events, counters)

@@ -83,7 +83,7 @@ def default_roles() -> dict[str, Role]:
         _LOOKED,
     )
     clerk = (
-        Reason(template="held", window_hours=720),
+        Reason(template="held", window_hours=720, signed_hours=72),
         Reason(template="own_scan", window_hours=360),
         Reason(template="cover", window_hours=720),
         _ticket(*_CALLS),
@@ -121,6 +121,7 @@ class ReasonSettings(Section):
     roles: dict[str, Role] = Field(default_factory=default_roles)
     role_names: dict[str, str] = Field(default_factory=dict)
     after_minutes: float = Field(default=60, ge=0, le=24 * 60)
+    ticket_after_minutes: float = Field(default=30, ge=0, le=24 * 60)
     pending_hours: float = Field(default=48, gt=0, le=24 * 14)
     pending_an_account: int = Field(default=64, ge=1, le=4096)
     exact_days: int = Field(default=3, ge=1, le=14)

@@ -18,10 +18,12 @@ import numpy as np
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import example_looks
+from watchbill.detectors.kernels import LookNotes, example_looks, note_slot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from watchbill.core.settings import Settings
 
 ROW: Final = np.dtype(
     [
@@ -72,8 +74,9 @@ def _refill(row: Row, arrival: int, ceiling: float, a_day: float) -> None:
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], a_day: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:  # fmt: skip
+    charges: NDArray[np.void], out: NDArray[np.float32],
+) -> int:  # fmt: skip
+    added = 0
     for i in range(events.shape[0]):
         event = events[i]
         out[i] = CAPACITY_MIN
@@ -82,7 +85,9 @@ def _observe(
         row = rows[event.account]
         ceiling = ceilings[event.role]
         if event.kind == RETRACT:
-            row.spent = max(0.0, row.spent - event.weight)
+            note = charges[note_slot(charges, event.seq + 1)]
+            row.spent = max(0.0, row.spent - note.value)  # what was masked took nothing and gives nothing back
+            note.value = 0
         if event.kind != LOOK:
             continue
         _refill(row, event.arrival, ceiling, a_day[event.role])
@@ -104,9 +109,16 @@ def _observe(
             if left >= event.weight:
                 row.spent += event.weight
                 left -= event.weight
+                note = charges[note_slot(charges, event.seq + 1)]
+                note.key, note.arrival, note.value = event.seq + 1, event.arrival, event.weight
+                added += 1
             else:
                 left = -1.0 - left
+        elif event.reveal and event.reason == 0 and left < 1:
+            # the same again, over the bound: it may be what was masked before
+            left = -1.0 - left
         out[i] = left
+    return added
 
 
 class Detector(DetectorBase):
@@ -117,6 +129,11 @@ class Detector(DetectorBase):
     text_en = "used up its allowance of unexplained unmasked records"
     text_zh = "无业务理由的明文查询已超过限额"
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.charges = LookNotes()
+        self.keep_ms = int((settings.reasons.pending_hours + 24) * _HOUR_MS)
+
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """float32[n]: tokens left after the event; -1 - left where this look needed more."""
         self.grow(around.accounts)
@@ -124,8 +141,23 @@ class Detector(DetectorBase):
         # without a roster nobody's role is known, and so no usual day
         known = "accounts" in around.present
         a_day = around.looks_a_day if known else np.full_like(around.looks_a_day, UNBOUNDED)
-        _observe(events, self.rows, around.tokens_max, a_day, out)
+        self.charges.reserve(events.shape[0])
+        self.charges.held += int(_observe(events, self.rows, around.tokens_max, a_day, self.charges.cells, out))
         return out
+
+    def publish(self, arrival: int, around: Surroundings) -> None:
+        """Forget what was charged for looks that wait no longer."""
+        del around
+        self.charges.forget(arrival - self.keep_ms)
+
+    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+        """Rows, and the charges of waiting looks."""
+        return {"rows": self.rows.copy(), "charges": self.charges.snapshot()}
+
+    def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
+        """The inverse of `snapshot`."""
+        self.rows = np.asarray(saved["rows"]).copy()
+        self.charges.restore(np.asarray(saved["charges"]))
 
     @classmethod
     def examples(cls) -> list[Example]:

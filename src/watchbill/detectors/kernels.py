@@ -1,4 +1,4 @@
-"""Small tools that detectors share: the bet on a rare daily event, distances, and example events for the law suite."""
+"""Small tools that detectors share: the bet on a rare daily event, distances, notes on waiting looks, and example events for the law suite."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from watchbill.context.events import EVENT, LOOK
 from watchbill.core.kernel import kernel
+from watchbill.core.tables import MAX_LOAD, power_of_two
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,65 @@ FADE: Final = 0.7
 
 EARTH_KM: Final = 6371.0
 _DAY_MS: Final = 86_400_000
+
+
+NOTE: Final = np.dtype([("key", np.int64), ("arrival", np.int64), ("value", np.float32)], align=True)
+"""What a detector did at one waiting look (the nats it applied, the tokens it took); key = seq + 1, 0 = empty."""
+
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+@kernel
+def note_slot(cells: NDArray[np.void], key: int) -> int:
+    """The cell of `key`, or the empty cell where it would stand."""
+    mask = np.uint64(cells.shape[0] - 1)
+    slot = (np.uint64(key) * _SPREAD) >> np.uint64(20) & mask
+    while cells[slot].key != key and cells[slot].key != 0:
+        slot = (slot + np.uint64(1)) & mask
+    return int(np.int64(slot))
+
+
+@kernel
+def _copy_notes(old: NDArray[np.void], new: NDArray[np.void], not_before: int) -> int:
+    kept = 0
+    for i in range(old.shape[0]):
+        if old[i].key != 0 and old[i].arrival >= not_before:
+            cell = new[note_slot(new, old[i].key)]
+            cell.key, cell.arrival, cell.value = old[i].key, old[i].arrival, old[i].value
+            kept += 1
+    return kept
+
+
+class LookNotes:
+    """What was done at looks that wait for a reason, by seq, so that it can be taken back exactly."""
+
+    def __init__(self) -> None:
+        self.cells = np.zeros(16, NOTE)
+        self.held = 0
+
+    def reserve(self, more: int) -> None:
+        """Room for `more` notes; a kernel that adds some tells `held`."""
+        if self.held + more > MAX_LOAD * self.cells.shape[0]:
+            self._rebuild(self.cells, self.held + more, np.iinfo(np.int64).min)
+
+    def forget(self, before: int) -> None:
+        """Drop the notes of looks that arrived before `before` (epoch ms)."""
+        self._rebuild(self.cells, self.held, before)
+
+    def _rebuild(self, source: NDArray[np.void], room: int, not_before: int) -> None:
+        fresh = np.zeros(power_of_two(int(room / MAX_LOAD) + 1), NOTE)
+        self.held = int(_copy_notes(source, fresh, not_before))
+        self.cells = fresh
+
+    def snapshot(self) -> NDArray[np.void]:
+        """The notes, sorted by look."""
+        held = self.cells[self.cells["key"] != 0]
+        ordered: NDArray[np.void] = held[np.argsort(held["key"])]
+        return ordered
+
+    def restore(self, saved: NDArray[np.void]) -> None:
+        """The inverse of `snapshot`."""
+        self._rebuild(saved, saved.shape[0], np.iinfo(np.int64).min)
 
 
 @kernel

@@ -19,9 +19,8 @@ import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.core.kernel import Row, kernel
-from watchbill.core.tables import MAX_LOAD, power_of_two
 from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import NATS_MAX, example_looks
+from watchbill.detectors.kernels import NATS_MAX, LookNotes, example_looks, note_slot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,14 +39,10 @@ ROW: Final = np.dtype(
     ],
     align=True,
 )
-FACTOR: Final = np.dtype([("key", np.int64), ("arrival", np.int64), ("nats", np.float32)], align=True)
-"""Factor that a waiting look applied; key = seq + 1, 0 = empty."""
-
 HONEST_MEAN: Final = 0.03
 CORRELATION: Final = 0.05
 CARRY: Final = np.float32(0.5)
 """Share of yesterday's weights in today's: some honest accounts name no ticket on most days (fixed-share update)."""
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def beta_grid(mean: float, correlation: float, top: float = 0.3) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -58,26 +53,6 @@ def beta_grid(mean: float, correlation: float, top: float = 0.3) -> tuple[NDArra
     log_density = (a - 1) * np.log(rates) + (b - 1) * np.log1p(-rates) - (lgamma(a) + lgamma(b) - lgamma(a + b))
     weights = np.exp(log_density) * np.diff(edges)
     return rates.astype(np.float32), (weights / weights.sum()).astype(np.float32)
-
-
-@kernel
-def _slot(cells: NDArray[np.void], key: int) -> int:
-    mask = np.uint64(cells.shape[0] - 1)
-    slot = (np.uint64(key) * _SPREAD) >> np.uint64(20) & mask
-    while cells[slot].key != key and cells[slot].key != 0:
-        slot = (slot + np.uint64(1)) & mask
-    return int(np.int64(slot))
-
-
-@kernel
-def _copy(old: NDArray[np.void], new: NDArray[np.void], not_before: int) -> int:
-    kept = 0
-    for i in range(old.shape[0]):
-        if old[i].key != 0 and old[i].arrival >= not_before:
-            cell = new[_slot(new, old[i].key)]
-            cell.key, cell.arrival, cell.nats = old[i].key, old[i].arrival, old[i].nats
-            kept += 1
-    return kept
 
 
 @kernel
@@ -109,10 +84,10 @@ def _observe(
             continue
         row = rows[event.account]
         if event.kind == RETRACT:
-            cell = factors[_slot(factors, event.seq + 1)]
-            if cell.key and cell.nats > 0:
-                row.log_m = max(row.log_m - cell.nats, np.float32(0))
-                cell.nats = 0
+            cell = factors[note_slot(factors, event.seq + 1)]
+            if cell.key and cell.value > 0:
+                row.log_m = max(row.log_m - cell.value, np.float32(0))
+                cell.value = 0
         elif event.kind == LOOK and event.first and event.reveal and not event.gated:
             today = max(np.int64(event.day), np.int64(0)) + 1
             if row.day != today:
@@ -127,9 +102,9 @@ def _observe(
             nats = _factor(row, event.reason == 0, rates, wrong)
             row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
             if event.reason == 0:
-                cell = factors[_slot(factors, event.seq + 1)]
+                cell = factors[note_slot(factors, event.seq + 1)]
                 added += 1
-                cell.key, cell.arrival, cell.nats = event.seq + 1, event.arrival, nats
+                cell.key, cell.arrival, cell.value = event.seq + 1, event.arrival, nats
         out[i] = 0 if event.gated & 2 else max(row.log_m, np.float32(0))
     return added
 
@@ -145,8 +120,7 @@ class Detector(DetectorBase):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.rates, self.prior = beta_grid(HONEST_MEAN, CORRELATION)
-        self.factors = np.zeros(16, FACTOR)
-        self.held = 0
+        self.factors = LookNotes()
         # looks are let go at the end of a UTC day, so up to a day after `pending_hours`
         self.keep_ms = int((settings.reasons.pending_hours + 24) * 3_600_000)
 
@@ -154,35 +128,23 @@ class Detector(DetectorBase):
         """See the base class."""
         self.grow(around.accounts)
         out = np.zeros(events.shape[0], np.float32)
-        self._rebuild(events.shape[0], 0)
-        self.held += int(_observe(events, self.rows, self.rates, self.prior, WRONG, self.factors, out))
+        self.factors.reserve(events.shape[0])
+        self.factors.held += int(_observe(events, self.rows, self.rates, self.prior, WRONG, self.factors.cells, out))
         return out
 
     def publish(self, arrival: int, around: Surroundings) -> None:
         """Forget the factors of looks that wait no longer."""
         del around
-        self._rebuild(self.factors.shape[0], arrival - self.keep_ms)
-
-    def _rebuild(self, more: int, not_before: int) -> None:
-        if not_before == 0 and self.held + more <= MAX_LOAD * self.factors.shape[0]:
-            return
-        room = self.held + (more if not_before == 0 else 0)
-        fresh = np.zeros(power_of_two(int(room / MAX_LOAD) + 1), FACTOR)
-        self.held = int(_copy(self.factors, fresh, not_before))
-        self.factors = fresh
+        self.factors.forget(arrival - self.keep_ms)
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
-        """Rows, and the factors sorted by look."""
-        held = self.factors[self.factors["key"] != 0]
-        return {"rows": self.rows.copy(), "factors": held[np.argsort(held["key"])]}
+        """Rows, and the factors of waiting looks."""
+        return {"rows": self.rows.copy(), "factors": self.factors.snapshot()}
 
     def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
         """The inverse of `snapshot`."""
         self.rows = np.asarray(saved["rows"]).copy()
-        self.held = int(saved["factors"].shape[0])
-        fresh = np.zeros(power_of_two(int(self.held / MAX_LOAD) + 1), FACTOR)
-        _copy(np.asarray(saved["factors"]), fresh, 0)
-        self.factors = fresh
+        self.factors.restore(np.asarray(saved["factors"]))
 
     @classmethod
     def examples(cls) -> list[Example]:

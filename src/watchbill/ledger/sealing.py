@@ -356,7 +356,16 @@ class Sealer:
         files.make_directory(home)
         errors = tempfile.TemporaryFile()  # noqa: SIM115 the child writes it until `finish`
         command = [sys.executable, "-m", "watchbill.ledger.sealing", str(home), "--follow"]
-        command += ["--sort-by", ",".join(sort_by), "--index", ",".join(index), "--rows-max", str(rows_max), "--nice", str(nice)]
+        command += [
+            "--sort-by",
+            ",".join(sort_by),
+            "--index",
+            ",".join(index),
+            "--rows-max",
+            str(rows_max),
+            "--nice",
+            str(nice),
+        ]
         roots = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         # Ctrl-C and a service's stop reach the child too, from its first instant on: it inherits them blocked
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})

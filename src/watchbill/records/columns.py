@@ -141,7 +141,9 @@ def columns_of(table: pa.Table, first_seq: int) -> Columns:
         subject_ends=ends,
         subjects=subjects,
         field_set=field_set,
-        masked=np.asarray(pc.fill_null(masked, False)).astype(np.uint8) if masked.null_count < n else np.zeros(n, np.uint8),
+        masked=np.asarray(pc.fill_null(masked, False)).astype(np.uint8)
+        if masked.null_count < n
+        else np.zeros(n, np.uint8),
         outcome=_codes(table.column("outcome"), OUTCOMES),
         status=_codes(table.column("status"), STATUSES),
         state=_codes(table.column("state"), STATES),

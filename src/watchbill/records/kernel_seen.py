@@ -88,7 +88,11 @@ def ask_bloom(wanted: NDArray[np.uint64], words: NDArray[np.uint32], verdict: ND
 
 @kernel
 def enter(
-    wanted: NDArray[np.uint64], content: NDArray[np.uint32], day: int, cells: NDArray[np.void], verdict: NDArray[np.int8]
+    wanted: NDArray[np.uint64],
+    content: NDArray[np.uint32],
+    day: int,
+    cells: NDArray[np.void],
+    verdict: NDArray[np.int8],
 ) -> int:
     """Enter NEW keys in order; one that stands in the table is judged by it. Gives the keys added (room was made)."""
     added = 0

@@ -95,9 +95,9 @@ def _decision(standing: Row, reveal: bool, unexplained: bool, short: bool) -> in
         return DO_STEP_UP
     if step == MASK and standing.whole:
         return DO_MASK
-    if unexplained and step == ASK_REASON:
-        return DO_ASK
-    return DO_MASK if unexplained and short else ALLOW
+    if unexplained and short:
+        return DO_MASK  # no typed text lifts the bound
+    return DO_ASK if unexplained and step == ASK_REASON else ALLOW
 
 
 @kernel

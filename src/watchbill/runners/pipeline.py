@@ -20,7 +20,8 @@ from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.context.roster import post_at
 from watchbill.core.settings import Role
-from watchbill.detectors.base import FAMILIES, Surroundings, load_detectors
+from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors
+from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
 from watchbill.scoring.fuse import fuse
 
@@ -282,7 +283,7 @@ class Pipeline:
         fixed = self.standing.itemsize + self.coverage.habits.itemsize + self.context.desk.itemsize
         fixed += sum(detector.rows.itemsize for detector in self.detectors)
         pooled = self.context.pool_used * (self.context.pool.itemsize + 24)
-        pooled += sum(getattr(detector, "held", 0) * 24 for detector in self.detectors)
+        pooled += sum(notes.held * notes.cells.itemsize for detector in self.detectors for notes in _notes_of(detector))
         return float(fixed + pooled / max(1, len(self.context.accounts)))
 
 
@@ -295,3 +296,7 @@ def _joined(parts: list[Verdicts]) -> Verdicts:
         for name, kind in kinds.items()
     }
     return Verdicts(**columns)
+
+
+def _notes_of(detector: DetectorBase) -> list[LookNotes]:
+    return [value for value in vars(detector).values() if isinstance(value, LookNotes)]
