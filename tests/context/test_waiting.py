@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchbill.context.reasons import DESK, WAITING
+from watchbill.context.facts import DESK, WAITING
 from watchbill.context.spans import SpanTable, span_slot
 from watchbill.context.waiting import link_all
 

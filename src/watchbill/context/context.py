@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from watchbill.context.calendar import Calendar
 from watchbill.context.events import EVENT
+from watchbill.context.facts import DESK, FACT, WAITING
 from watchbill.context.feeds import CLOCK_SIZE, FEED
 from watchbill.context.interning import Interner
 from watchbill.context.networks import Networks, networks_of
@@ -19,8 +20,6 @@ from watchbill.context.reasons import (
     C_COVER,
     C_OUT,
     C_SCAN,
-    DESK,
-    FACT,
     HELD,
     N_ITEMS,
     N_POOL,
@@ -29,7 +28,6 @@ from watchbill.context.reasons import (
     N_WORK,
     OUT_FOR_DELIVERY,
     SIGNED_STATUS,
-    WAITING,
     Known,
     Pool,
     advance,
