@@ -74,6 +74,18 @@ def test_weaker_evidence_does_not_overwrite_stronger() -> None:
     assert book.cases["c10"].posterior == 0.2
 
 
+def test_evidence_taken_back_leaves_the_case_with_what_is_left() -> None:
+    book = CaseBook()
+    book.take(replace(FIRST, evidence={"unexplained": 30.0, "volume": 5.0}, posterior=0.9))
+    back = replace(FIRST, seq=20, old=UP, new=ASK, taken_back=True, posterior=0.3, evidence={"unexplained": 8.0})
+    book.take(back)
+    assert book.cases["c10"].reasons == {"unexplained": (8.0, 4), "volume": (5.0, 4)}
+    assert book.cases["c10"].posterior == 0.3
+    book.take(replace(back, seq=30, old=ASK, new=NONE, evidence={}))
+    assert book.cases["c10"].reasons == {"volume": (5.0, 4)}
+    assert book.cases["c10"].status == "contained"
+
+
 def test_a_case_is_contained_and_opens_again_and_is_never_closed_by_itself() -> None:
     book = CaseBook()
     statuses = []

@@ -18,6 +18,8 @@ OPEN_AT: Final = 3
 OPEN_BY: Final = frozenset({"canary", "roster_status"})
 """Detectors whose word opens a case from ask_reason on: their events are rare enough for a person to look at each."""
 SPOKE_NATS: Final = 1.0
+TAKES_BACK: Final = "unexplained"
+"""The detector whose evidence a late reason takes back."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Signal:
     devices: tuple[str, ...] = ()
     persons_of_account: int = 1
     role: str = ""
+    taken_back: bool = False
 
 
 @dataclass
@@ -107,12 +110,17 @@ class CaseBook:
         case.until = max(case.until, signal.time)
         case.since = min(case.since, signal.since or signal.time)
         case.records = max(case.records, signal.records)
-        case.posterior = max(case.posterior, signal.posterior)
+        case.posterior = signal.posterior if signal.taken_back else max(case.posterior, signal.posterior)
         case.step_worst = max(case.step_worst, signal.new)
         case.devices += [device for device in signal.devices if device not in case.devices]
         for name, nats in signal.evidence.items():
             if nats > case.reasons.get(name, (SPOKE_NATS, 0))[0]:
                 case.reasons[name] = (nats, signal.records)
+        if signal.taken_back:
+            left = signal.evidence.get(TAKES_BACK, 0.0)
+            case.reasons.pop(TAKES_BACK, None)
+            if left > SPOKE_NATS:
+                case.reasons[TAKES_BACK] = (left, signal.records)
         strongest = {name: nats for name, (nats, _) in case.reasons.items()}
         case.kind = kind_of(strongest, signal.role, signal.persons_of_account)
         if signal.new < CONTAINED_AT <= signal.old and case.status == "open":

@@ -194,7 +194,7 @@ class Pipeline:
             new=int(change["new"]), since=int(change["since"]), records=int(change["records"]),
             posterior=float(posterior[at]), evidence=nats, devices=(device,) if device and not known else (),
             persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
-            role=self.context.roles[int(event["role"])],
+            role=self.context.roles[int(event["role"])], taken_back=bool(event["kind"] == RETRACT),
         )  # fmt: skip
         families = {d.id: d.family for d in self.detectors}
         e_values: dict[str, float] = {}
