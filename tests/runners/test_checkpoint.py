@@ -80,6 +80,20 @@ def test_a_flipped_byte_never_gives_another_state(
         same(found[1], STATE)
 
 
+def test_a_byte_of_the_archives_directory_never_loses_an_array(tmp_path: Path) -> None:
+    """A zip's directory has no checksum of its own: every byte of its end is flipped."""
+    place = save_checkpoint(tmp_path, 3, STATE) / "arrays.npz"
+    raw = place.read_bytes()
+    for back in range(1, 400):
+        for mask in (1, 128):
+            harmed = bytearray(raw)
+            harmed[-back] ^= mask
+            place.write_bytes(bytes(harmed))
+            found = load_checkpoint(tmp_path, 3)
+            if found is not None:
+                same(found[1], STATE)
+
+
 @given(st.integers(0, 2_000))
 @settings(max_examples=30, deadline=None)
 def test_a_cut_file_is_passed_over(tmp_path_factory: pytest.TempPathFactory, kept: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION: Final = 2
+VERSION: Final = 3
 _KEPT: Final = 2
 
 
@@ -58,15 +58,15 @@ def _write(fresh: Path, height: int, state: dict[str, Any]) -> None:
         np.savez(handle, **named)
         _sync(handle.fileno(), handle)
     with (fresh / "parts.json").open("w", encoding="utf-8") as text:
-        whole = {"version": VERSION, "height": height, "check": _check(parts), "parts": parts}
+        whole = {"version": VERSION, "height": height, "check": _check(parts, sorted(arrays)), "parts": parts}
         json.dump(whole, text, ensure_ascii=False)
         text.flush()
         os.fsync(text.fileno())
 
 
-def _check(parts: dict[str, Any]) -> int:
-    """A checksum of the parts; the arrays have their own in the archive."""
-    return zlib.crc32(json.dumps(parts, ensure_ascii=False).encode())
+def _check(parts: dict[str, Any], arrays: list[str]) -> int:
+    """A checksum of the parts and of the arrays' names; their content has its own in the archive, its directory has none."""
+    return zlib.crc32(json.dumps([parts, arrays], ensure_ascii=False).encode())
 
 
 def _sync(descriptor: int, handle: Any) -> None:  # noqa: ANN401 - any binary file
@@ -91,14 +91,12 @@ def load_checkpoint(home: Path, highest: int) -> tuple[int, dict[str, Any]] | No
 def _read(place: Path) -> dict[str, Any] | None:
     try:
         saved = json.loads((place / "parts.json").read_text(encoding="utf-8"))
-        if (
-            saved["version"] != VERSION
-            or saved["height"] != int(place.name)
-            or saved["check"] != _check(saved["parts"])
-        ):
+        if saved["version"] != VERSION or saved["height"] != int(place.name):
             return None
         with (place / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             state: dict[str, Any] = {name.replace("|", "/"): arrays[name] for name in arrays.files}
+        if saved["check"] != _check(saved["parts"], sorted(state)):
+            return None
     except Exception:  # noqa: BLE001 - a damaged archive fails in a dozen ways, and all mean the same
         return None
     parts: dict[str, Any] = saved["parts"]
