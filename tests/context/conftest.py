@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,9 +13,6 @@ from watchbill.context.context import Context
 from watchbill.context.reference import TABLES, _type_of
 from watchbill.records.columns import Columns, columns_of
 from watchbill.records.schema import SCHEMA
-
-hypothesis.settings.register_profile("kernels", deadline=None)  # the first call of a kernel compiles it
-hypothesis.settings.load_profile("kernels")
 
 
 def table_of(records: list[dict[str, Any]]) -> pa.Table:

@@ -3,16 +3,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
 from watchbill.detectors.base import DetectorBase, Surroundings
-
-hypothesis.settings.register_profile("kernels", deadline=None)  # the first call of a kernel compiles it
-hypothesis.settings.load_profile("kernels")
 
 DAY = 86_400_000
 HOUR = 3_600_000
