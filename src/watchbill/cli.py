@@ -17,7 +17,6 @@ app = typer.Typer(
     name="watchbill", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Knows who is meant to look, and sees who does.",
 )  # fmt: skip
-case_app = typer.Typer(no_args_is_help=True, help="One case.")
 
 
 @app.callback(invoke_without_command=True)

@@ -30,7 +30,6 @@ STANDING: Final = np.dtype(
         ("until", np.int64),  # when the step expires (arrival)
         ("quiet_until", np.int64),  # after a shut-out that nobody looked at: no step up before this
         ("since", np.int64),  # time of the first unexplained record of the running evidence
-        ("acted", np.float32),  # log guarantee at which the last step up was taken
         ("records", np.int32),  # unexplained unmasked first looks since then
         ("step", np.uint8),
         (
@@ -135,7 +134,7 @@ def apply_policy(
                 standing.quiet_until = now + spans_ms[0]
                 count = _change(standing, i, event.account, STEP_UP, now + spans_ms[0], changes, count)
             else:
-                standing.whole, standing.acted = 0, 0
+                standing.whole = 0
                 count = _change(standing, i, event.account, NONE, 0, changes, count)
         if event.kind == LOOK and event.first and event.reveal and event.reason == 0:
             if guarantee[i] <= 0 or standing.records == 0:
@@ -155,11 +154,10 @@ def apply_policy(
                 # what speaks for a person never shuts them out for longer
                 until = min(standing.until, now + spans_ms[1])
             count = _change(standing, i, event.account, step, until, changes, count)
-            standing.acted = guarantee[i]
         if event.kind == RETRACT:
             continue
         if step > standing.step and now >= standing.quiet_until:
-            standing.whole, standing.acted = 0, guarantee[i]
+            standing.whole = 0
             span = spans_ms[1] if step >= END_SESSION else spans_ms[0]
             count = _change(standing, i, event.account, step, now + span, changes, count)
         if event.kind == LOOK:
