@@ -13,33 +13,6 @@ def built(stage: Callable[..., Any]) -> Any:
     return stage(AttackSpec("list_decryption", day=2, days=1))
 
 
-def test_the_truth_says_what_was_taken(built: Any) -> None:
-    attack = built.report.attacks[0]
-    looks, first, last = built.rows("select count(*), min(time), max(time) from looks where wrongful")[0]
-    assert (attack["looks"], attack["from"], attack["until"]) == (looks, first, last + 1)
-    shown = (
-        "select count(distinct s) from (select unnest(subjects) as s from looks where wrongful and outcome = 'success')"
-    )
-    assert attack["persons"] == built.one(shown)
-    assert sorted(attack["accounts"]) == sorted(
-        r[0] for r in built.rows("select distinct account from looks where wrongful")
-    )
-
-
-def test_what_is_taken_is_unmasked_and_of_real_parcels(built: Any) -> None:
-    assert built.one("select count(*) from looks where wrongful and masked") == 0
-    assert built.one("select count(*) from looks where wrongful and outcome = 'success' and not list_has_all(fields, "
-                     "['recipient.name', 'recipient.phone', 'recipient.address'])") == 0  # fmt: skip
-    known = (
-        "select waybill from records where kind = 'scan' union select waybill from canaries where waybill is not null"
-    )
-    unknown = built.one(
-        f"select count(*) from looks where wrongful and outcome = 'success' and waybill not in ({known})"
-    )
-    # A parcel whose life ended before the first day of records leaves no scan.
-    assert unknown / built.report.wrongful < 0.35
-
-
 def test_bursts_nation_wide_without_sequence_from_the_own_counter(built: Any) -> None:
     gaps = [r[0] for r in built.rows("select cast(substr(waybill, 3) as bigint) - lag(cast(substr(waybill, 3) as bigint)) "
                                      "over (order by time) from looks where wrongful")][1:]  # fmt: skip
