@@ -4,12 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from watchbill.context.context import Context, grown
 from watchbill.context.events import LOGIN, LOOK
-from watchbill.core.errors import LimitError
 from watchbill.core.settings import LimitSettings, Settings
 
 DAY, HOUR = 86_400_000, 3_600_000
@@ -73,8 +71,10 @@ def test_cuts_fall_on_hours(events_of: Events) -> None:
 
 def test_made_up_names_meet_a_limit(events_of: Events) -> None:
     made = Context(Settings(limits=LimitSettings(accounts_max=3)))
-    with pytest.raises(LimitError, match="accounts_max"):
-        events_of(made, [{"kind": "login", "time": START, "account": f"a{n}"} for n in range(5)])
+    looks = [{"kind": "view", "time": START, "account": f"a{n}", "waybill": "w"} for n in range(5)]
+    events = events_of(made, looks)
+    assert events["account"].tolist() == [0, 1, 2, -1, -1]  # each look still has its event, and so its verdict
+    assert (made.accounts.names, made.accounts.left_out) == (["a0", "a1", "a2"], 2)
 
 
 def test_memory_is_flat_over_days(events_of: Events) -> None:

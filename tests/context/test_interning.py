@@ -33,3 +33,12 @@ def test_it_grows_past_its_first_room_and_stops_at_its_limit() -> None:
     assert len(interner) == 3_000
     with pytest.raises(LimitError, match=r"limits.accounts_max"):
         interner.add("one more")
+
+
+def test_made_up_names_past_the_limit_are_left_out_and_counted() -> None:
+    interner = Interner("accounts", 2)
+    hashes = np.array([hash_text(name) for name in "abcac"], dtype=np.uint64)
+    assert interner.of(hashes, lambda at: "abcac"[at]).tolist() == [0, 1, -1, 0, -1]
+    assert interner.left_out == 2
+    assert interner.of(hashes[2:3], lambda _: "c").tolist() == [-1]
+    assert interner.names == ["a", "b"]

@@ -261,3 +261,23 @@ def test_kept_settings_that_were_changed_are_refused(tmp_path: Path) -> None:
     kept.write_text(kept.read_text().replace("Asia/Shanghai", "Europe/Berlin"))
     with pytest.raises(LedgerError, match="were changed"):
         engine(tmp_path)
+
+
+def test_made_up_accounts_and_outlets_never_stop_the_engine(tmp_path: Path) -> None:
+    """They are journaled before they are counted: an error would come back at every start."""
+    tight = Settings.model_validate({"limits": {"accounts_max": 3, "outlets_max": 2}})
+    rows = [look(number, account=f"made-up-{number}") for number in range(9)]
+    scans = [
+        {"id": f"s{n}", "time": START + n, "kind": "scan", "waybill": f"W{n}", "outlet": f"O{n}", "status": "arrived"}
+        for n in range(9)
+    ]
+    one = Engine(tmp_path, tight, ManualClock(START))
+    one.take(batch(*rows, *scans))
+    assert one.counts.looks == 9
+    one.close()
+    two = Engine(tmp_path, tight, ManualClock(START))
+    assert two.counts.looks == 9
+    assert two.pipeline.context.accounts.left_out == 6
+    two.checkpoint()
+    two.close()
+    assert len(ids(tmp_path)) == 18

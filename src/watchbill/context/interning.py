@@ -20,15 +20,16 @@ class Interner:
     """Names to dense integers in order of first appearance, which no cut of the batches changes.
 
     Attributes:
-        names: the full string of each integer.
+        names: the full string of each integer. left_out: mentions of names past the limit since the start.
         hashes: uint64 per integer (a growing array; use `hash_of`).
     """
 
-    __slots__ = ("_hashes", "limit", "names", "table", "what")
+    __slots__ = ("_hashes", "left_out", "limit", "names", "table", "what")
 
     def __init__(self, what: str, limit: int) -> None:
         self.what = what
         self.limit = limit
+        self.left_out = 0
         self.names: list[str] = []
         self.table = Table64()
         self._hashes = np.zeros(1024, dtype=np.uint64)
@@ -47,32 +48,38 @@ class Interner:
         return int(self.table.get(np.array([hash_text(name)], dtype=np.uint64))[0])
 
     def add(self, name: str) -> int:
-        """The integer of `name`, given now if it was never seen."""
-        return int(self.of(np.array([hash_text(name)], dtype=np.uint64), lambda _: name)[0])
-
-    def of(self, hashes: NDArray[np.uint64], name_of: Callable[[int], str]) -> NDArray[np.int32]:
-        """Integers of hashed names (-1 for hash 0); new ones are taken in with `name_of(position)`.
+        """The integer of `name`, given now if it was never seen.
 
         Raises:
-            LimitError: more names than the limit.
+            LimitError: there is no room for another name (a reference table is the operator's own: he is told).
         """
-        ids = self.table.get(hashes)
-        fresh = np.flatnonzero((ids < 0) & (hashes != 0))
-        if fresh.shape[0]:
-            unique, first = np.unique(hashes[fresh], return_index=True)
-            for at in np.sort(first):
-                self._take_in(hashes[fresh[at]], name_of(int(fresh[at])))
-            del unique
-            ids = self.table.get(hashes)
-        return ids.astype(np.int32)
-
-    def _take_in(self, key: np.uint64, name: str) -> None:
-        number = len(self.names)
-        if number >= self.limit:
+        number = int(self.of(np.array([hash_text(name)], dtype=np.uint64), lambda _: name)[0])
+        if number < 0:
             raise LimitError(
                 f"more than {self.limit} {self.what}", where=f"limits.{self.what}_max",
                 todo="raise the limit, or find out who sends made-up names",
             )  # fmt: skip
+        return number
+
+    def of(self, hashes: NDArray[np.uint64], name_of: Callable[[int], str]) -> NDArray[np.int32]:
+        """Integers of hashed names (-1 for hash 0); new ones are taken in with `name_of(position)`.
+
+        Past the limit new names stay -1 and `left_out` counts them: whoever sends made-up names costs them their
+        standing, never the engine its life (a record is journaled before it gets here, so an error would come back at
+        every start).
+        """
+        ids = self.table.get(hashes)
+        fresh = np.flatnonzero((ids < 0) & (hashes != 0))
+        if fresh.shape[0]:
+            _, first = np.unique(hashes[fresh], return_index=True)
+            for at in np.sort(first)[: self.limit - len(self.names)]:
+                self._take_in(hashes[fresh[at]], name_of(int(fresh[at])))
+            ids = self.table.get(hashes)
+            self.left_out += int(np.count_nonzero((ids < 0) & (hashes != 0)))
+        return ids.astype(np.int32)
+
+    def _take_in(self, key: np.uint64, name: str) -> None:
+        number = len(self.names)
         if number >= self._hashes.shape[0]:
             self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
         self._hashes[number] = key

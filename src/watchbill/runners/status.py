@@ -74,6 +74,10 @@ def findings(engine: Engine) -> list[dict[str, Any]]:
         out.append(
             {"kind": "shared", "count": shared, "text": "roster rows of numbers that several persons hold at once"}
         )
+    for names in (context.accounts, context.outlets):
+        if names.left_out:
+            text = f"mentions of {names.what} past limits.{names.what}_max: they are recorded, but hold no standing"
+            out.append({"kind": "limit", "count": names.left_out, "text": text})
     for name, why in engine.references.refused.items():
         out.append({"kind": "reference", "count": 1, "text": f"{name}: {why}"})
     return out
