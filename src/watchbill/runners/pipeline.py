@@ -26,7 +26,7 @@ from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, sp
 from watchbill.scoring.fuse import fuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -78,6 +78,7 @@ class Pipeline:
         self._weights = np.array([weights.get(family, 0.0) for family in FAMILIES])
         self._limits = thresholds(settings.policy)
         self._spans = spans_ms(settings.policy)
+        self.on_scores: Callable[..., None] | None = None  # runners/trace.py: the lab asks what else would have been done
         self.refresh()
 
     # -- reference ---------------------------------------------------------------------------------------------
@@ -159,6 +160,8 @@ class Pipeline:
         guarantee, posterior = np.zeros(n, np.float32), np.zeros(n, np.float32)
         risk = self.settings.risk
         fuse(evidence, self._weights, risk.prior_log_odds, risk.family_cap_nats, guarantee, posterior)
+        if self.on_scores is not None:
+            self.on_scores(events, guarantee, posterior, left, self._steps)
         decisions, records = np.zeros(n, np.uint8), np.zeros(n, np.int32)
         changes = np.zeros(3 * n, CHANGE)
         relax = float(np.log(self.settings.policy.relax_factor))
@@ -269,6 +272,7 @@ class Pipeline:
         """
         saved = self.snapshot()
         fresh = Pipeline(settings)
+        fresh.on_scores = self.on_scores
         if fresh.context.roles != self.context.roles:
             learned = ("coverage/", "detector.volume/")
             saved = {name: value for name, value in saved.items() if not name.startswith(learned)}
