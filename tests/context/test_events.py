@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
+from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT, WORK
 
 
 def test_an_event_is_small_and_its_kinds_differ() -> None:
-    assert EVENT.itemsize <= 96
-    assert len({LOOK, LOGIN, RETRACT, 0}) == 4
+    assert EVENT.itemsize <= 152
+    assert len({LOOK, LOGIN, RETRACT, WORK, 0}) == 5

@@ -16,5 +16,18 @@ def test_a_desk_holds_its_covers_and_stays_small() -> None:
 
 def test_facts_are_columns_and_what_the_context_adds() -> None:
     columns = {field.name for field in fields(Columns)}
-    added = {"account_id", "assignee_id", "outlet_id", "place", "day", "hour", "weight", "decided", "subject_end"}
+    added = {
+        "account_id",
+        "assignee_id",
+        "outlet_id",
+        "place",
+        "day",
+        "hour",
+        "weight",
+        "decided",
+        "subject_end",
+        "address",
+        "what",
+        "lone",
+    }
     assert set(FACT.names or ()) - columns == added

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from watchbill.context.context import Context
-from watchbill.context.events import LOOK, RETRACT
+from watchbill.context.events import LOOK, RETRACT, WORK
+from watchbill.context.lone import DEVICE_MARK
 from watchbill.core.settings import Reason, ReasonSettings, Role, Settings
 
 DAY, HOUR, MINUTE = 86_400_000, 3_600_000, 60_000
@@ -497,11 +498,60 @@ def test_looks_without_a_waybill_are_explained_by_the_parcels_table(events_of: E
     assert reasons(made, made_events) == ["own_outlet", "", "", "own_outlet", ""]
 
 
-def test_a_look_by_a_device_alone_has_no_account_and_can_have_a_reason(events_of: Events, tables: Tables) -> None:
+def test_a_device_that_looks_for_itself_is_an_account_of_its_own(events_of: Events, tables: Tables) -> None:
     made = context(tables)
-    events = events_of(made, [{"kind": "view", "time": START, "device": "scanner", "waybill": "w"}])
-    assert events["account"].tolist() == [-1]
-    assert made.pool_used == 0
+    rows = [
+        {"kind": "view", "time": START, "device": "scanner", "waybill": "w"},
+        {"kind": "scan", "time": START + HOUR, "device": "scanner", "waybill": "w", "outlet": "A", "status": "arrived"},
+        {"kind": "view", "time": START + 2 * HOUR, "device": "scanner", "waybill": "w"},
+        {"kind": "view", "time": START + 2 * HOUR, "device": "other", "waybill": "w"},
+    ]
+    events = events_of(made, rows)
+    who = made.accounts.find(DEVICE_MARK + "scanner")
+    assert who >= 0
+    looks = events[events["kind"] == LOOK]
+    assert looks["account"].tolist() == [who, who, made.accounts.find(DEVICE_MARK + "other")]
+    assert [made.labels[reason] for reason in looks["reason"]] == ["", "own_scan", ""]
+    assert looks["lone"].tolist() == [1, 1, 1]
+    assert {made.roles[role] for role in looks["role"]} == {"unknown"}  # these settings name no role "device"
+    taken = events[events["kind"] == RETRACT]  # the scan came within the hour that work may come after a look
+    assert taken["account"].tolist() == [who]
+    assert taken["lone"].tolist() == [1]
+
+
+def test_what_is_known_of_a_parcel_and_what_follows_a_look(events_of: Events, tables: Tables) -> None:
+    made = context(tables)
+
+    def scan(time: int, account: str | None, status: str, **more: Any) -> dict[str, Any]:
+        return {
+            "kind": "scan",
+            "time": time,
+            "account": account,
+            "waybill": "w",
+            "outlet": "north",
+            "status": status,
+        } | more
+
+    rows = [
+        scan(START, "held", "picked_up"),
+        view(START + HOUR, "assigned"),
+        scan(START + 3 * HOUR, "held", "arrived", assignee="assigned"),
+        view(START + 4 * HOUR, "assigned"),
+        view(START + 4 * HOUR, "claim"),
+        view(START + 4 * HOUR, "held"),
+        scan(START + 5 * HOUR, "assigned", "delivered"),
+        scan(START + 6 * HOUR, "assigned", "signed"),
+        scan(START + 40 * HOUR, "claim", "problem"),
+    ]
+    events = events_of(made, rows)
+    looks, work = events[events["kind"] == LOOK], events[events["kind"] == WORK]
+    assert looks["fresh"].tolist() == [1, 0, 0, 0]
+    assert looks["assigned"].tolist() == [0, 1, 2, 2]
+    assert looks["own_scan"].tolist() == [0, 0, 0, 1]
+    # one look, one consequence: the second scan of the parcel says nothing new, the scan after a day nothing at all
+    assert work["follows"].tolist() == [0, 0, 1, 0, 0]
+    north = made.outlets.find("north")
+    assert work["at"].tolist() == [north] * 5
 
 
 def test_tokens_weigh_by_subjects_and_fields(events_of: Events, tables: Tables) -> None:

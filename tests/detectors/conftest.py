@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
+from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT, WORK
 from watchbill.detectors.base import DetectorBase, Surroundings
 
 DAY = 86_400_000
@@ -20,7 +20,10 @@ def surroundings() -> Surroundings:
     return Surroundings(
         accounts=ACCOUNTS, outlets=4, roles=("courier", "service", "unknown"),
         lat=np.array([39.9, 39.95, 26.1, 31.2, np.nan]), lon=np.array([116.4, 116.5, 119.3, 121.4, np.nan]),
-        place_kind=np.array([1, 3, 1, 2, 1], np.uint8), registered=np.array([7], np.uint64),
+        place_kind=np.array([1, 3, 1, 2, 1], np.uint8), registered=np.array([2, 7], np.uint64),
+        device_outlet=np.array([1, 2], np.int32), device_kind=np.array([1, 2], np.uint8),
+        device_shared=np.array([1, 0], np.uint8), outlet_lat=np.array([39.9, 39.95, 26.1, np.nan]),
+        outlet_lon=np.array([116.4, 116.5, 119.3, np.nan]),
         present=frozenset({"accounts", "outlets", "networks", "canaries", "devices"}),
         tokens_max=np.full(3, 40, np.float32), looks_a_day=np.array([150, 100, 50], np.float32),
     )  # fmt: skip
@@ -40,7 +43,7 @@ def random_events(seed: int, count: int) -> NDArray[np.void]:
     events["role"] = events["account"] % 3
     events["outlet_id"] = rng.integers(-1, 4, count)
     events["item"] = rng.integers(1, count, count)
-    events["kind"] = rng.choice([LOOK, LOGIN], count, p=[0.9, 0.1])
+    events["kind"] = rng.choice([LOOK, LOGIN, WORK], count, p=[0.6, 0.1, 0.3])
     events["device"], events["place"] = rng.integers(0, 9, count), rng.integers(-1, 5, count)
     wild = events["account"] == 3
     events["reason"] = np.where(rng.random(count) < np.where(wild, 0.2, 0.95), 1, 0)
@@ -51,6 +54,22 @@ def random_events(seed: int, count: int) -> NDArray[np.void]:
     events["canary"] = rng.random(count) < 0.01
     costly = (events["kind"] == LOOK) & (events["reason"] == 0) & (events["first"] == 1)
     events["weight"] = np.where(costly, rng.choice([1, 10], count), 0)
+    events["number"] = rng.choice([0, 700_000, 10**15], count) + rng.integers(0, 3_000, count)
+    events["session"], events["address"] = rng.integers(0, 20, count), rng.integers(0, 9, count)
+    events["what"], events["fields"] = rng.integers(0, 12, count), rng.integers(0, 7, count)
+    events["results"], events["page"] = rng.integers(0, 200, count), rng.integers(0, 30, count)
+    events["at"] = np.where(events["kind"] == WORK, rng.integers(-1, 4, count), -1)
+    events["assigned"], events["shift"] = rng.integers(0, 3, count), rng.integers(0, 3, count)
+    for flag in ("fresh", "own_scan", "follows"):
+        events[flag] = rng.integers(0, 2, count)
+    events["follows"] *= events["kind"] == WORK
+    events["persons"] = 1 + (events["account"] == 6)
+    events["tenure_days"] = np.where(events["account"] == 7, -1, 5 * events["account"])
+    events["lone"] = events["account"] == 8
+    quiet = events["kind"] != LOOK
+    for name in ("reason", "first", "reveal", "canary", "weight", "results", "page", "fields"):
+        events[name][quiet] = 0
+    costly &= events["kind"] == LOOK
     taken = rng.choice(np.flatnonzero(costly), min(60, costly.sum()), replace=False)
     for look in taken[taken < count - 2]:
         at = int(rng.integers(look + 1, count))

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import watchbill.detectors
-from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
+from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT, WORK
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, detector_ids, load_detectors
 from watchbill.detectors.kernels import example_looks
@@ -140,7 +140,22 @@ class TestLaws:
         events["weight"] = rng.choice([0, 1, 1e30, 3e38], 4_000)
         events["item"] = rng.choice(np.array([0, 1, 2**64 - 1], np.uint64), 4_000)
         events["device"] = rng.choice(np.array([0, 1, 2**64 - 1, 2**32], np.uint64), 4_000)
-        events["kind"] = rng.choice([LOOK, LOGIN, RETRACT], 4_000)
+        events["number"] = rng.choice([0, 1, far, 10**17], 4_000)
+        for field, most in (
+            ("session", 9),
+            ("address", 9),
+            ("what", 2**32 - 1),
+            ("results", 2**31 - 1),
+            ("page", 2**31 - 1),
+            ("fields", 255),
+        ):
+            events[field] = rng.choice(np.array([0, 1, most], np.int64), 4_000)
+        events["at"] = rng.integers(-1, 4, 4_000)
+        events["tenure_days"] = rng.choice([-1, 0, 32_000], 4_000)
+        for field, most in (("assigned", 3), ("fresh", 2), ("own_scan", 2), ("follows", 2), ("shift", 3), ("lone", 2)):
+            events[field] = rng.integers(0, most, 4_000)
+        events["persons"] = rng.choice([1, 2, 255], 4_000)
+        events["kind"] = rng.choice([LOOK, LOGIN, RETRACT, WORK], 4_000)
         for flag in ("first", "reveal", "success", "canary"):
             events[flag] = rng.integers(0, 2, 4_000)
         events["gated"] = rng.integers(0, 4, 4_000)

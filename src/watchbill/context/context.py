@@ -14,6 +14,7 @@ from watchbill.context.events import EVENT
 from watchbill.context.facts import DESK, FACT, WAITING
 from watchbill.context.feeds import CLOCK_SIZE, FEED
 from watchbill.context.interning import Interner
+from watchbill.context.lone import AT, DEVICE_MARK, account_key, device_of, lone_looks
 from watchbill.context.networks import Networks, networks_of
 from watchbill.context.reasons import (
     C_ANY,
@@ -21,6 +22,8 @@ from watchbill.context.reasons import (
     C_OUT,
     C_SCAN,
     HELD,
+    LAST_LOOK_KIND,
+    LOGIN_KIND,
     N_ITEMS,
     N_POOL,
     N_SIGNED,
@@ -34,10 +37,13 @@ from watchbill.context.reasons import (
 )
 from watchbill.context.roster import roster_of
 from watchbill.context.rules import compile_rules
+from watchbill.context.shifts import shifts_of
 from watchbill.context.spans import SpanTable
 from watchbill.context.static import canary_spans, device_outlets, parcel_spans
 from watchbill.context.store import DAY_MS, WorkStore
 from watchbill.context.waiting import link_all
+from watchbill.core.hashing import combine
+from watchbill.core.kernel import kernel
 from watchbill.core.tables import Table64
 from watchbill.records.columns import KIND
 
@@ -50,10 +56,23 @@ if TYPE_CHECKING:
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
 _FIELD_SETS_MAX: Final = 10_000
+_INT32_MAX: Final = np.iinfo(np.int32).max
 _SAME: Final = (
     "seq", "time", "arrival", "until", "account", "assignee", "device", "waybill", "ticket", "outlet", "next_outlet",
-    "field_set", "kind", "masked", "outcome", "status", "state", "type",
+    "field_set", "field_count", "session", "number", "kind", "masked", "outcome", "status", "state", "type",
 )  # fmt: skip
+
+
+@kernel
+def _whats(facts: NDArray[np.void], apps: NDArray[np.uint64]) -> None:
+    for i in range(facts.shape[0]):
+        fact = facts[i]
+        if LOGIN_KIND <= fact.kind <= LAST_LOOK_KIND:
+            fact.what = np.uint32(
+                combine(combine(np.uint64(fact.kind), apps[i], 1), fact.field_set, 2) >> np.uint64(32)
+            )
+        else:
+            fact.what = 0
 
 
 class Context:
@@ -66,7 +85,7 @@ class Context:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.calendar = Calendar(settings.time_zone)
-        self.accounts = Interner("accounts", settings.limits.accounts_max)
+        self.accounts = Interner("accounts", settings.limits.accounts_max, account_key)
         self.outlets = Interner("outlets", settings.limits.outlets_max)
         self.places = Interner("reference_rows", settings.limits.reference_rows_max)
         self.rules, self.roles, self.labels = compile_rules(settings.reasons)
@@ -74,6 +93,8 @@ class Context:
         self.tables: dict[str, pa.Table] = {}
         self.networks = Networks()
         self.devices = Table64()
+        self.shifts = shifts_of(None, self.accounts)
+        self.lone_devices = 0
         self.roster = roster_of(None, self.accounts, self.outlets, self.roles, settings.reasons)
         self.parcels, self.canaries = SpanTable.none(), SpanTable.none()
         longest = int(self.rules.table[:, :, 1].max()) // DAY_MS + 1
@@ -87,6 +108,10 @@ class Context:
         self._weights: dict[int, float] = {0: 1.0}
         self._events = np.zeros(0, EVENT)
         self._limits = self._limit_array()
+        self._who_is_else = np.array([self.roles.index("unknown"), self._role_of_devices()], np.int64)
+
+    def _role_of_devices(self) -> int:
+        return self.roles.index("device" if "device" in self.roles else "unknown")
 
     def _limit_array(self) -> NDArray[np.int64]:
         reasons = self.settings.reasons
@@ -116,6 +141,8 @@ class Context:
             self.roster = roster_of(table, self.accounts, self.outlets, self.roles, self.settings.reasons)
         elif name == "networks":
             self.networks = networks_of(table, self.places)
+        elif name == "shifts":
+            self.shifts = shifts_of(table, self.accounts)
         elif name == "devices":
             self.devices = device_outlets(table, self.outlets)
         elif name == "parcels":
@@ -125,6 +152,16 @@ class Context:
         elif name == "outlets" and table is not None:
             for outlet in table.column("outlet").to_pylist():
                 self.outlets.add(outlet)
+
+    def outlet_places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(lat, lon) of each dense outlet, NaN when the outlets table does not say."""
+        lat, lon = np.full(len(self.outlets), np.nan), np.full(len(self.outlets), np.nan)
+        table = self.tables.get("outlets")
+        if table is not None:
+            at = np.array([self.outlets.find(name) for name in table.column("outlet").to_pylist()], np.int64)
+            lat[at] = table.column("lat").to_numpy()
+            lon[at] = table.column("lon").to_numpy()
+        return lat, lon
 
     # -- one batch ---------------------------------------------------------------------------------------------
 
@@ -137,19 +174,35 @@ class Context:
     def prepare(self, columns: Columns) -> NDArray[np.void]:
         """FACT[n]: the columns with dense accounts and outlets, places, weights, local day and hour."""
         c = columns
+        room = self.settings.limits.devices_max - self.lone_devices
+        accounts, lone, new = lone_looks(c, self.accounts, self.devices, room, registry="devices" in self.tables)
+        self.lone_devices += new
         # row by row, so that no cut of the batches changes who comes first
-        people = np.stack([c.account, c.assignee], axis=1).ravel()
-        ids = self.accounts.of(people, lambda at: c.text("assignee" if at % 2 else "account", at // 2))
+        people = np.stack([accounts, c.assignee], axis=1).ravel()
+        ids = self.accounts.of(people, lambda at: self._name(c, lone, at))
         account_id, assignee_id = ids[::2], ids[1::2]
         outlet_id = self.outlets.of(c.outlet, lambda row: c.text("outlet", row))
         facts = np.empty(len(c), FACT)
         for name in _SAME:
             facts[name] = getattr(c, name)
+        facts["account"], facts["lone"] = accounts, lone
         facts["account_id"], facts["assignee_id"], facts["outlet_id"] = account_id, assignee_id, outlet_id
         facts["place"], facts["subject_end"] = self.networks.place_of(c.table.column("ip")), c.subject_ends
+        if lone.any():
+            facts["outlet"] = np.where(lone > 0, self.outlets.hash_of(lone - AT), facts["outlet"])
+        facts["address"] = c.ip
+        facts["results"], facts["page"] = np.clip(c.results, 0, _INT32_MAX), np.clip(c.page, 0, _INT32_MAX)
+        _whats(facts, c.app)
         facts["weight"], facts["decided"] = self._weight(c), c.decision != 0
         facts["day"], facts["hour"] = self.calendar.day_hour(c.time)
         return facts
+
+    @staticmethod
+    def _name(c: Columns, lone: NDArray[np.int32], at: int) -> str:
+        row = at // 2
+        if at % 2:
+            return c.text("assignee", row)
+        return DEVICE_MARK + c.text("device", row) if lone[row] else c.text("account", row)
 
     def _weight(self, c: Columns) -> NDArray[np.float32]:
         counts = np.diff(c.subject_ends, prepend=np.int32(0))
@@ -186,8 +239,8 @@ class Context:
         )  # fmt: skip
         count = int(
             advance(
-                facts, subjects, self.rules, known, self.roster, Pool(self.pool, self.heads.cells), self.feed,
-                self.clock, self._feed_settings(int(facts["arrival"][0])), self.canaries.cells, self.accounts.hashes,
+                facts, subjects, self.rules, known, self.roster, Pool(self.pool, self.heads.cells), self.shifts,
+                self._who_is_else, self.feed, self.clock, self._feed_settings(int(facts["arrival"][0])), self.canaries.cells, self.accounts.hashes,
                 self._events, counters,
             )
         )  # fmt: skip
@@ -207,7 +260,7 @@ class Context:
     def _reserve(self, facts: NDArray[np.void]) -> None:
         kinds = np.bincount(facts["kind"], minlength=10)
         looks, scans, tickets = int(kinds[2:6].sum()), int(kinds[6]), int(kinds[7])
-        self.work.reserve(self._keys_of(facts, scans) + 3 * looks + self.pool_used)
+        self.work.reserve(self._keys_of(facts, scans) + tickets + 3 * looks + self.pool_used)
         self.heads.reserve(looks)
         self.tickets.reserve(tickets * self._keys_a_ticket)
         self.signed.reserve(int(np.count_nonzero(facts["status"] == SIGNED_STATUS)))
@@ -215,7 +268,7 @@ class Context:
             self._compact(looks)
         self.desk = grown(self.desk, len(self.accounts))
         self.feed = grown(self.feed, len(self.outlets))
-        room = looks + int(kinds[1]) + self.pool_used + looks
+        room = 2 * looks + int(kinds[1]) + scans + tickets + self.pool_used
         if room > self._events.shape[0]:
             self._events = np.zeros(max(64, room * 3 // 2), EVENT)
 
@@ -225,7 +278,8 @@ class Context:
         often = int(used[C_OUT] or used[C_COVER]) + int(used[C_ANY]) + int(used[C_SCAN])
         given = int(np.count_nonzero(facts["assignee"])) + int(np.count_nonzero(facts["status"] == OUT_FOR_DELIVERY))
         held = int(np.count_nonzero(facts["status"] == HELD))
-        return scans * often + int(np.count_nonzero(facts["next_outlet"])) + 2 * given + held
+        often += int(used[C_SCAN]) + 2  # by its device, its pickup, and that its account looked before
+        return scans * often + int(np.count_nonzero(facts["next_outlet"])) + 3 * given + held
 
     def _roll(self, day: int) -> None:
         if day <= self.work.day:
@@ -267,6 +321,7 @@ class Context:
         """Take over a snapshot; names are interned in the saved order, so call it before `apply`."""
         for name in saved["accounts"]:
             self.accounts.add(name)
+            self.lone_devices += bool(device_of(name))
         for name in saved["outlets"]:
             self.outlets.add(name)
         for name in saved["places"]:

@@ -24,11 +24,12 @@ class Interner:
         hashes: uint64 per integer (a growing array; use `hash_of`).
     """
 
-    __slots__ = ("_hashes", "left_out", "limit", "names", "table", "what")
+    __slots__ = ("_hashes", "key", "left_out", "limit", "names", "table", "what")
 
-    def __init__(self, what: str, limit: int) -> None:
+    def __init__(self, what: str, limit: int, key: Callable[[str], int] = hash_text) -> None:
         self.what = what
         self.limit = limit
+        self.key = key
         self.left_out = 0
         self.names: list[str] = []
         self.table = Table64()
@@ -45,7 +46,7 @@ class Interner:
 
     def find(self, name: str) -> int:
         """The integer of `name`, -1 when it was never seen."""
-        return int(self.table.get(np.array([hash_text(name)], dtype=np.uint64))[0])
+        return int(self.table.get(np.array([self.key(name)], dtype=np.uint64))[0])
 
     def add(self, name: str) -> int:
         """The integer of `name`, given now if it was never seen.
@@ -53,7 +54,7 @@ class Interner:
         Raises:
             LimitError: there is no room for another name (a reference table is the operator's own: he is told).
         """
-        number = int(self.of(np.array([hash_text(name)], dtype=np.uint64), lambda _: name)[0])
+        number = int(self.of(np.array([self.key(name)], dtype=np.uint64), lambda _: name)[0])
         if number < 0:
             raise LimitError(
                 f"more than {self.limit} {self.what}", where=f"limits.{self.what}_max",
@@ -77,6 +78,10 @@ class Interner:
             ids = self.table.get(hashes)
             self.left_out += int(np.count_nonzero((ids < 0) & (hashes != 0)))
         return ids.astype(np.int32)
+
+    def hash_of(self, numbers: NDArray[np.int32]) -> NDArray[np.uint64]:
+        """uint64[n]: the hashes behind dense integers; 0 for negative ones."""
+        return np.append(self._hashes[: len(self.names)], np.uint64(0))[np.maximum(numbers, -1)]
 
     def _take_in(self, key: np.uint64, name: str) -> None:
         number = len(self.names)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from watchbill.context.events import LOGIN, LOOK, RETRACT
+from watchbill.context.events import LOGIN, LOOK, RETRACT, WORK
 from watchbill.context.facts import COVERS
 from watchbill.context.feeds import EVERYWHERE, TICK, feed_tick
-from watchbill.context.roster import Roster, post_at
+from watchbill.context.lone import AT, HOMELESS, device_key
+from watchbill.context.roster import ACTIVE, UNKNOWN, Roster, post_at
 from watchbill.context.rules import ANYONE, CLASSES, CLASSES_MAX, CODE_AT, RULES_MAX, SIGNED, WINDOW, Rules
+from watchbill.context.shifts import Shifts, shift_at
 from watchbill.context.spans import close_ticket, holds, open_span, open_ticket, span_slot
-from watchbill.context.store import explains, remember, seen_lately
+from watchbill.context.store import explains, latest_of, remember, seen_lately
 from watchbill.core.hashing import combine, work_key
 from watchbill.core.kernel import Row, kernel
 
@@ -30,6 +32,7 @@ TICKET: Final = 7
 FIRST_LOOK_KIND: Final = 2
 LAST_LOOK_KIND: Final = 5
 SUCCESS: Final = 1
+PICKED_UP: Final = 2
 OPEN: Final = 1
 OUT_FOR_DELIVERY: Final = 5
 HELD: Final = 7
@@ -46,6 +49,9 @@ T_TEAM: Final = 7
 T_LOOK: Final = 8
 T_STATE: Final = 9
 T_SHOWN: Final = 10
+T_GIVEN: Final = 11
+T_PICKUP: Final = 12
+T_DONE: Final = 13
 T_EVERY: Final = 64
 T_UNASSIGNED: Final = 128
 T_MINE: Final = 192
@@ -53,6 +59,9 @@ T_NAMED: Final = 256
 
 C_ASSIGNED, C_OUT, C_COVER, C_IN, C_HELD, C_SCAN, C_ANY, C_TICKET, C_TEAM, C_LOOK = range(1, 11)
 CHAIN_MAX: Final = 256
+FRESH_MS: Final = 2 * 3_600_000
+FOLLOW_MS: Final = 24 * 3_600_000
+DAY_MS: Final = 86_400_000
 NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -103,9 +112,15 @@ def _on_scan(
         added += remember(cells, work_key(np.uint64(0), waybill, T_ANY), time, 1)
     if used[C_SCAN] and fact.account:
         added += remember(cells, work_key(fact.account, waybill, T_SCAN), time, 1)
+    if used[C_SCAN] and fact.device:
+        added += remember(cells, work_key(device_key(fact.device), waybill, T_SCAN), time, 1)
+    if fact.status == PICKED_UP:
+        added += remember(cells, work_key(np.uint64(0), waybill, T_PICKUP), time, 1)
     who, who_id = fact.assignee, fact.assignee_id
     if who == 0 and fact.status == OUT_FOR_DELIVERY:
         who, who_id = fact.account, fact.account_id
+    if who:
+        added += remember(cells, work_key(np.uint64(0), waybill, T_GIVEN), time, 1)
     if used[C_ASSIGNED] and who:
         added += remember(cells, work_key(who, waybill, T_ASSIGNED), time, 1)
         post, _ = post_at(index, posts, who_id, time)
@@ -280,6 +295,7 @@ def _wait(event: Row, desk: Row, pool: Pool, most: int, counters: NDArray[np.int
     look = pool.looks[at]
     look.item, look.time, look.arrival, look.seq = event.item, event.time, event.arrival, event.seq
     look.account, look.weight, look.alive, look.next_of_account = event.account, event.weight, 1, -1
+    look.role, look.lone = event.role, event.lone
     head_cell = pool.heads[span_slot(pool.heads, event.item)]
     look.next_of_item = -1
     if head_cell.key:
@@ -324,6 +340,8 @@ def _settle(
         post, _ = post_at(index, posts, look.account, look.time)
         role = posts[post].role if post >= 0 else known.rules.shape[0] - 1
         outlet = posts[post].outlet if post >= 0 else np.uint64(0)
+        if look.lone:
+            role = np.int32(look.role)
         who = hashes[look.account]
         reason = _reason_of(known, role, look.account, who, outlet, fact.waybill, fact.ticket, look.time, latest)
         if reason == 0:
@@ -338,7 +356,10 @@ def _settle(
         event.outlet, event.reason, event.day, event.hour = outlet, reason, fact.day, fact.hour
         event.outlet_id = posts[post].outlet_id if post >= 0 else -1
         event.first, event.reveal, event.gated, event.canary, event.success, event.roster = 0, 0, 0, 0, 1, 0
-        event.device, event.place = 0, -1
+        event.device, event.place, event.session, event.address, event.number = 0, -1, 0, 0, 0
+        event.at, event.results, event.page, event.what, event.tenure_days = -1, 0, 0, 0, -1
+        event.fields, event.assigned, event.fresh, event.own_scan, event.follows = 0, 0, 0, 0, 0
+        event.persons, event.shift, event.lone = 1, 0, look.lone
 
 
 @kernel
@@ -355,10 +376,11 @@ def _is_canary(fact: Row, subjects: NDArray[np.uint64], first: int, canaries: ND
 
 @kernel
 def _begin(
-    fact: Row, row: int, event: Row, index: NDArray[np.int32], posts: NDArray[np.void], feed: NDArray[np.void],
-    clock: NDArray[np.int64], unknown_role: int,
+    fact: Row, row: int, event: Row, roster: Roster, shifts: Shifts, feed: NDArray[np.void], clock: NDArray[np.int64],
+    roles: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    """Fill what looks and logins share."""
+    """Fill what looks, logins and work share. `roles`: codes of the roles of strangers and of devices."""
+    index, posts, unknown_role = roster.first, roster.posts, roles[0]
     post, status = post_at(index, posts, fact.account_id, fact.time)
     event.seq, event.row, event.account, event.kind = fact.seq, row, fact.account_id, LOGIN
     event.time, event.arrival, event.device, event.place = fact.time, fact.arrival, fact.device, fact.place
@@ -367,8 +389,19 @@ def _begin(
     event.role, event.outlet, event.outlet_id = unknown_role, 0, -1
     event.item, event.weight, event.reason = 0, 0.0, 0
     event.first, event.reveal, event.gated, event.canary = 0, 0, 0, 0
+    event.session, event.address, event.number, event.what = fact.session, fact.address, fact.number, fact.what
+    event.at, event.results, event.page, event.fields = -1, fact.results, fact.page, fact.field_count
+    event.assigned, event.fresh, event.own_scan, event.follows = 0, 0, 0, 0
+    event.persons, event.tenure_days, event.lone = 1, -1, 0
     if post >= 0:
         event.role, event.outlet, event.outlet_id = posts[post].role, posts[post].outlet, posts[post].outlet_id
+        event.persons = min(posts[post].persons, 255)
+        if posts[post].since > 0 and event.time >= posts[post].since:
+            event.tenure_days = min((event.time - posts[post].since) // DAY_MS, 32_000)
+    event.shift = shift_at(shifts, fact.account_id, fact.time)
+    if fact.lone:
+        event.role, event.outlet_id, event.outlet, event.lone = roles[1], max(fact.lone - AT, -1), fact.outlet, 1
+        event.roster = ACTIVE if fact.lone >= HOMELESS else UNKNOWN
     event.gated = feed[event.outlet_id].gated if event.outlet_id >= 0 else clock[EVERYWHERE]
 
 
@@ -382,6 +415,29 @@ def _shown_key(fact: Row, who: np.uint64, item: np.uint64, subjects: NDArray[np.
 
 
 @kernel
+def _whose(event: Row, cells: NDArray[np.void], who: np.uint64, item: np.uint64, time: int) -> None:
+    """Whose parcel it is to deliver, how fresh it is, and whether this account had it in hand (recent days only)."""
+    nobody = np.uint64(0)
+    if latest_of(cells, work_key(nobody, item, T_GIVEN)) <= time:
+        event.assigned = 1 if seen_lately(cells, work_key(who, item, T_ASSIGNED)) else 2
+    picked = latest_of(cells, work_key(nobody, item, T_PICKUP))
+    event.fresh = 1 if picked <= time <= picked + FRESH_MS else 0
+    event.own_scan = 1 if seen_lately(cells, work_key(who, item, T_SCAN)) else 0
+
+
+@kernel
+def _on_work(fact: Row, event: Row, cells: NDArray[np.void], counters: NDArray[np.int64]) -> None:
+    event.kind, event.item, event.at = WORK, fact.waybill, fact.outlet_id
+    if fact.waybill == 0:
+        return
+    looked = latest_of(cells, work_key(fact.account, fact.waybill, T_LOOK))
+    if looked <= fact.time <= looked + FOLLOW_MS:
+        key = work_key(fact.account, fact.waybill, T_DONE)
+        event.follows = 0 if seen_lately(cells, key) else 1
+        counters[N_WORK] += remember(cells, key, fact.time, 0)
+
+
+@kernel
 def _on_look(
     fact: Row, event: Row, subjects: NDArray[np.uint64], first: int, known: Known, pool: Pool,
     counters: NDArray[np.int64],
@@ -392,11 +448,12 @@ def _on_look(
         item = subjects[first]
     event.item = item
     account, time, after = fact.account_id, fact.time, known.limits[0]
-    # a device that looks for itself (a scanner) stands in for the account
-    who = fact.account if fact.account else fact.device
+    who = fact.account  # of a device that looks for itself, its own key
     latest = NEVER if fact.arrival - time > after else time + after
     event.reason = _reason_of(known, event.role, account, who, event.outlet, item, fact.ticket, time, latest)
     event.reveal = 1 if event.success and not fact.masked and not fact.decided else 0
+    if item:
+        _whose(event, known.cells, who, item, time)
     if item == 0:
         event.first = event.reveal
     elif event.success:
@@ -418,8 +475,9 @@ def _on_look(
 @kernel
 def advance(
     facts: NDArray[np.void], subjects: NDArray[np.uint64], rules: Rules, known: Known, roster: Roster, pool: Pool,
-    feed: NDArray[np.void], clock: NDArray[np.int64], feed_settings: NDArray[np.float64], canaries: NDArray[np.void],
-    hashes: NDArray[np.uint64], events: NDArray[np.void], counters: NDArray[np.int64],
+    shifts: Shifts, roles: NDArray[np.int64], feed: NDArray[np.void], clock: NDArray[np.int64],
+    feed_settings: NDArray[np.float64], canaries: NDArray[np.void], hashes: NDArray[np.uint64], events: NDArray[np.void],
+    counters: NDArray[np.int64],
 ) -> int:  # fmt: skip
     """Run the reason join over a batch, in order; all state is changed in place.
 
@@ -428,14 +486,14 @@ def advance(
         subjects: uint64, flat. known, pool: every table has room for the batch (the caller reserves).
         feed, clock, feed_settings: context.feeds. canaries: SPAN cells (one cell = none).
         hashes: uint64[accounts]: the hash of each dense account.
-        events: EVENT, room for every look, login and waiting look.
+        roles: int64 [role of strangers, role of devices that look for themselves].
+        events: EVENT, room for every look, login, work and waiting look.
         counters: int64 [events, work keys added, waiting items added, pool used, ticket keys, signed keys].
 
     Returns:
         How many events were written.
     """
     index, posts, used, cells, heads = roster.first, roster.posts, rules.used, known.cells, pool.heads
-    unknown_role = known.rules.shape[0] - 1
     counters[N_EVENTS] = 0
     start = 0
     for i in range(facts.shape[0]):
@@ -451,10 +509,15 @@ def advance(
                 feed[fact.outlet_id].now += 1
         elif kind == TICKET:
             _on_ticket(fact, rules.type_classes, known, counters)
+        if (kind == SCAN or kind == TICKET) and fact.account_id >= 0:
+            event = events[counters[N_EVENTS]]
+            counters[N_EVENTS] += 1
+            _begin(fact, i, event, roster, shifts, feed, clock, roles)
+            _on_work(fact, event, cells, counters)
         elif kind >= LOGIN_KIND and (fact.account_id >= 0 or kind != LOGIN_KIND) and kind <= LAST_LOOK_KIND:
             event = events[counters[N_EVENTS]]
             counters[N_EVENTS] += 1
-            _begin(fact, i, event, index, posts, feed, clock, unknown_role)
+            _begin(fact, i, event, roster, shifts, feed, clock, roles)
             if kind != LOGIN_KIND:
                 _on_look(fact, event, subjects, start, known, pool, counters)
                 event.canary = 1 if _is_canary(fact, subjects, start, canaries) else 0

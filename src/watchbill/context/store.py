@@ -22,6 +22,7 @@ DAY_MS: Final = 86_400_000
 CELL: Final = np.dtype([("key", np.uint64), ("mark", np.int64)], align=True)
 """mark = latest time * 2 + (1 if the work explains, 0 for an unexplained look); key 0 = empty."""
 
+FAR: Final = np.iinfo(np.int64).max // 4
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -56,6 +57,13 @@ def remember(cells: NDArray[np.void], key: np.uint64, time: int, explaining: int
 def seen_lately(cells: NDArray[np.void], key: np.uint64) -> bool:
     """Whether `key` stands in the exact table."""
     return bool(cells[work_slot(cells, key)].key != np.uint64(0))
+
+
+@kernel
+def latest_of(cells: NDArray[np.void], key: np.uint64) -> int:
+    """The latest time under `key` in the exact table; FAR when it does not stand there."""
+    cell = cells[work_slot(cells, key)]
+    return int(np.int64(cell.mark >> 1)) if cell.key != np.uint64(0) else FAR
 
 
 @kernel

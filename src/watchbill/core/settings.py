@@ -111,6 +111,8 @@ def default_roles() -> dict[str, Role]:
             tokens_max=400,
             judged=False,
         ),
+        # a scanner or handset that looks without an account shows what is in somebody's hand
+        "device": Role(reasons=(Reason(template="own_scan", window_hours=72), _LOOKED), looks_a_day=100),
         "unknown": Role(reasons=unknown, looks_a_day=100, alone=False),
     }
 
@@ -146,7 +148,19 @@ class RiskSettings(Section):
     prior_log_odds: float = -7.0
     family_cap_nats: float = Field(default=4.0, gt=0)
     weights: dict[str, float] = Field(
-        default_factory=lambda: {"reason": 0.5, "volume": 0.1, "login": 0.1, "roster": 0.15, "canary": 0.15}
+        default_factory=lambda: {
+            "reason": 0.40,
+            "volume": 0.05,
+            "login": 0.08,
+            "roster": 0.12,
+            "canary": 0.10,
+            "trace": 0.05,
+            "harvest": 0.05,
+            "graph": 0.05,
+            "habit": 0.0,
+            "service": 0.05,
+            "slow": 0.05,
+        }
     )
 
     @field_validator("weights")
@@ -175,6 +189,7 @@ class LimitSettings(Section):
     """What nobody can make grow without a bound."""
 
     accounts_max: int = Field(default=2_000_000, ge=1)
+    devices_max: int = Field(default=200_000, ge=0)
     outlets_max: int = Field(default=200_000, ge=1)
     reference_rows_max: int = Field(default=50_000_000, ge=1)
 

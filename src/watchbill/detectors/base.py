@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
+from watchbill.core.settings import Role
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from watchbill.context.context import Context
     from watchbill.core.settings import Settings
 
-FAMILIES: Final = ("reason", "volume", "login", "roster", "canary")
+FAMILIES: Final = (
+    "reason", "volume", "login", "roster", "canary", "trace", "harvest", "graph", "habit", "service", "slow",
+)  # fmt: skip
+"""Families of evidence, each with a weight in settings; `habit` (masquerade models) is weak: its weight is 0, so it moves
+the posterior and takes no step (shared/detection.md 3)."""
 _NOT_DETECTORS: Final = frozenset({"base", "kernels"})
 
 
@@ -47,6 +54,9 @@ class Surroundings:
         accounts, outlets: how many dense accounts and outlets there are. roles: names by code.
         lat, lon: float64[places], NaN when unknown. place_kind: uint8[places] (context.networks.KINDS).
         registered: sorted uint64 hashes of devices in the devices table. present: names of the tables that are there.
+        device_outlet, device_kind, device_shared: of those, in the same order: dense outlet int32 (-1 = none), uint8 0 not
+            said, 1 pc, 2 handset, 3 scanner, 4 server, 5 personal, and uint8 1 = shared.
+        outlet_lat, outlet_lon: float64[outlets], NaN when unknown.
         tokens_max, looks_a_day: float32[roles] from settings.
     """
 
@@ -58,8 +68,32 @@ class Surroundings:
     place_kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     registered: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     present: frozenset[str] = frozenset()
+    device_outlet: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    device_kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    device_shared: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    outlet_lat: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    outlet_lon: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     tokens_max: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 40, np.float32))
     looks_a_day: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 100, np.float32))
+
+
+def surroundings_of(context: Context, settings: Settings) -> Surroundings:
+    """What detectors may know, from the reference tables in force."""
+    per_role = [settings.reasons.roles.get(name, Role(reasons=())) for name in context.roles]
+    held = np.flatnonzero(context.devices.keys)
+    held = held[np.argsort(context.devices.keys[held])]
+    codes = context.devices.values[held]
+    lat, lon = context.outlet_places()
+    return Surroundings(
+        accounts=len(context.accounts), outlets=len(context.outlets), roles=tuple(context.roles),
+        lat=context.networks.lat, lon=context.networks.lon, place_kind=context.networks.kind,
+        registered=context.devices.keys[held], device_outlet=(codes >> 4).astype(np.int32),
+        device_kind=(codes >> 1 & 7).astype(np.uint8), device_shared=(codes & 1).astype(np.uint8),
+        outlet_lat=lat, outlet_lon=lon,
+        present=frozenset(name for name, table in context.tables.items() if table.num_rows),
+        tokens_max=np.array([role.tokens_max for role in per_role], np.float32),
+        looks_a_day=np.array([role.looks_a_day for role in per_role], np.float32),
+    )  # fmt: skip
 
 
 class DetectorBase(ABC):

@@ -14,8 +14,7 @@ from watchbill.context.context import Context, grown
 from watchbill.context.coverage import FEED_GATED, Coverage, alone_of
 from watchbill.context.events import LOGIN, LOOK
 from watchbill.context.networks import ROAMING
-from watchbill.core.settings import Role
-from watchbill.detectors.base import Surroundings, load_detectors
+from watchbill.detectors.base import load_detectors, surroundings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,20 +70,8 @@ class Walk:
         self.sights: list[NDArray[np.void]] = []
         self.sights_held = 0
         self.places = [0, 0]  # looks and logins with an address, and those whose network is known
-        self.around = self._surroundings()
+        self.around = surroundings_of(self.context, settings)
         self._tick = 0
-
-    def _surroundings(self) -> Surroundings:
-        context, roles = self.context, self.settings.reasons.roles
-        per_role = [roles.get(name, Role(reasons=())) for name in context.roles]
-        return Surroundings(
-            accounts=len(context.accounts), outlets=len(context.outlets), roles=tuple(context.roles),
-            lat=context.networks.lat, lon=context.networks.lon, place_kind=context.networks.kind,
-            registered=np.sort(context.devices.keys[context.devices.keys != 0]),
-            present=frozenset(name for name, table in context.tables.items() if table.num_rows),
-            tokens_max=np.array([role.tokens_max for role in per_role], np.float32),
-            looks_a_day=np.array([role.looks_a_day for role in per_role], np.float32),
-        )  # fmt: skip
 
     def take(self, columns: Columns) -> None:
         """Walk one batch."""

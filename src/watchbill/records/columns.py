@@ -25,6 +25,8 @@ KIND: Final = {name: code for code, name in enumerate(KINDS, start=1)}
 STATUS: Final = {name: code for code, name in enumerate(STATUSES, start=1)}
 OUTCOME: Final = {name: code for code, name in enumerate(OUTCOMES, start=1)}
 STATE: Final = {name: code for code, name in enumerate(STATES, start=1)}
+DIGITS_MAX: Final = 18
+_ZERO, _NINE = np.uint8(ord("0")), np.uint8(ord("9"))
 TYPE: Final = {name: code for code, name in enumerate(TICKET_TYPES, start=1)}
 
 
@@ -33,7 +35,8 @@ class Columns:
     """n records as arrays of length n, except `subjects` (flat, cut by `subject_ends`).
 
     Codes (`kind`, `status`, `outcome`, `state`, `type`) are those of this module, 0 = absent. Hashes are 0 when absent.
-    Times are epoch milliseconds; `until` is 0 when absent. `field_set` is a hash of the list of fields (0 = none named).
+    Times are epoch milliseconds; `until` is 0 when absent. `field_set` is a hash of the list of fields (0 = none named),
+    `field_count` how many they are (at most 255), `number` the waybill's trailing digits as an integer (0 = none).
     """
 
     seq: NDArray[np.int64]
@@ -44,10 +47,16 @@ class Columns:
     assignee: NDArray[np.uint64]
     device: NDArray[np.uint64]
     ip: NDArray[np.uint64]
+    session: NDArray[np.uint64]
+    app: NDArray[np.uint64]
     waybill: NDArray[np.uint64]
     subject_ends: NDArray[np.int32]
     subjects: NDArray[np.uint64]
     field_set: NDArray[np.uint64]
+    field_count: NDArray[np.uint8]
+    number: NDArray[np.int64]
+    results: NDArray[np.int64]
+    page: NDArray[np.int64]
     masked: NDArray[np.uint8]
     outcome: NDArray[np.uint8]
     ticket: NDArray[np.uint64]
@@ -99,6 +108,31 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 @kernel
+def _digits(data: NDArray[np.uint8], offsets: NDArray[np.int32], out: NDArray[np.int64]) -> None:
+    for i in range(out.shape[0]):
+        value, scale = np.int64(0), np.int64(1)
+        for at in range(offsets[i + 1] - 1, max(offsets[i], offsets[i + 1] - DIGITS_MAX) - 1, -1):
+            if data[at] < _ZERO or data[at] > _NINE:
+                break
+            value += np.int64(data[at] - _ZERO) * scale
+            scale *= 10
+        out[i] = value
+
+
+def trailing_numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """int64[n]: the number that the last digits (at most DIGITS_MAX) of each text form; 0 where there are none."""
+    out = np.zeros(len(column), np.int64)
+    if column.null_count == len(column):
+        return out
+    array = column.combine_chunks()
+    _, offset_buffer, data_buffer = array.buffers()
+    if data_buffer is not None:
+        offsets = np.frombuffer(offset_buffer, np.int32)[array.offset : array.offset + len(array) + 1]
+        _digits(np.frombuffer(data_buffer, np.uint8), offsets, out)
+    return out
+
+
+@kernel
 def _fold(ends: NDArray[np.int32], values: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     start = np.int64(0)
     for i in range(out.shape[0]):
@@ -130,7 +164,8 @@ def columns_of(table: pa.Table, first_seq: int) -> Columns:
     hashed = {
         name: hash_column(table.column(name))
         for name in (
-            "account", "assignee", "device", "ip", "waybill", "ticket", "decision", "outlet", "next_outlet",
+            "account", "assignee", "device", "ip", "session", "app", "waybill", "ticket", "decision", "outlet",
+            "next_outlet",
         )
     }  # fmt: skip
     return Columns(
@@ -141,6 +176,10 @@ def columns_of(table: pa.Table, first_seq: int) -> Columns:
         subject_ends=ends,
         subjects=subjects,
         field_set=field_set,
+        field_count=np.minimum(np.diff(field_ends, prepend=np.int32(0)), 255).astype(np.uint8),
+        number=trailing_numbers(table.column("waybill")),
+        results=_numbers(table.column("results")),
+        page=_numbers(table.column("page")),
         masked=np.asarray(pc.fill_null(masked, False)).astype(np.uint8)
         if masked.null_count < n
         else np.zeros(n, np.uint8),

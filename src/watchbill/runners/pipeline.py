@@ -18,9 +18,9 @@ from watchbill.cases.book import CaseBook, Signal
 from watchbill.context.context import Context, grown
 from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
 from watchbill.context.events import LOOK, RETRACT
+from watchbill.context.lone import device_of
 from watchbill.context.roster import post_at
-from watchbill.core.settings import Role
-from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors
+from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors, surroundings_of
 from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
 from watchbill.scoring.fuse import fuse
@@ -90,17 +90,9 @@ class Pipeline:
 
     def refresh(self) -> None:
         """Renew what detectors know of their surroundings."""
-        context, roles = self.context, self.settings.reasons.roles
-        per_role = [roles.get(name, Role(reasons=())) for name in context.roles]
-        self._steps = np.array([role.steps for role in per_role], np.uint8)
-        self.around = Surroundings(
-            accounts=len(context.accounts), outlets=len(context.outlets), roles=tuple(context.roles),
-            lat=context.networks.lat, lon=context.networks.lon, place_kind=context.networks.kind,
-            registered=np.sort(context.devices.keys[context.devices.keys != 0]),
-            present=frozenset(name for name, table in context.tables.items() if table.num_rows),
-            tokens_max=np.array([role.tokens_max for role in per_role], np.float32),
-            looks_a_day=np.array([role.looks_a_day for role in per_role], np.float32),
-        )  # fmt: skip
+        roles = self.settings.reasons.roles
+        self._steps = np.array([roles[name].steps if name in roles else True for name in self.context.roles], np.uint8)
+        self.around = surroundings_of(self.context, self.settings)
 
     # -- the step ----------------------------------------------------------------------------------------------
 
@@ -191,7 +183,7 @@ class Pipeline:
             self.context.roster.first, self.context.roster.posts, int(change["account"]), int(event["time"])
         )
         device = columns.text("device", row) if event["kind"] == LOOK and int(event["device"]) else ""
-        known = np.isin(event["device"], self.around.registered)
+        known = np.isin(event["device"], self.around.registered) or bool(event["lone"])
         signal = Signal(
             seq=int(columns.seq[row]), time=int(columns.time[row]), account=account, old=int(change["old"]),
             new=int(change["new"]), since=int(change["since"]), records=int(change["records"]),
@@ -204,9 +196,10 @@ class Pipeline:
         for name, value in nats.items():
             e_value = round(float(np.exp(min(value, 700.0))), 3)
             e_values[families[name]] = max(e_value, e_values.get(families[name], 0.0))
+        lone = device_of(account)
         return {
-            "seq": signal.seq, "id": columns.text("id", row), "time": signal.time, "account": account,
-            "step": STEPS[signal.new], "until": int(change["until"]) or None, "case": self.book.take(signal),
+            "seq": signal.seq, "id": columns.text("id", row), "time": signal.time,
+            **({"device": lone} if lone else {"account": account}), "step": STEPS[signal.new], "until": int(change["until"]) or None, "case": self.book.take(signal),
             "evidence": e_values,
         }  # fmt: skip
 
