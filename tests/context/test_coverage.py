@@ -134,3 +134,19 @@ def test_a_snapshot_holds_everything() -> None:
 def test_rows_of_another_kind_are_refused() -> None:
     with pytest.raises(TypeError, match="EVENT"):
         gate().mark(np.zeros(1, HABIT))
+
+
+def test_who_is_under_suspicion_moves_no_gate() -> None:
+    made, frozen = gate(), np.zeros(20, np.uint8)
+    for account in range(3):
+        made.mark(looks(account, 0, 1, 30, 2))
+    frozen[3:8] = 1
+    for account in range(3, 8):
+        made.mark(looks(account, 0, 1, 0, 30), frozen)
+    assert (made.habits["looks"][3:8] == 0).all()
+    made.publish(OUTLETS)
+    assert is_open(made, 0, 1)
+    for account in range(3, 8):  # what they had taught before does not count either while they are frozen
+        made.mark(looks(account, 0, 1, 0, 30, day=2))
+    made.publish(OUTLETS, frozen)
+    assert is_open(made, 0, 1)

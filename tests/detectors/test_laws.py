@@ -125,6 +125,39 @@ class TestLaws:
         assert sum(getattr(detector, t).nbytes for t in detector.tables) == tables
         assert len(detector.snapshot()["rows"]) == rows
 
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_forgiving_one_account_leaves_its_profile_and_touches_no_other(
+        self, name: str, seed: int, stream: Any, run_hours: Run
+    ) -> None:
+        events = stream(seed, 4_000)
+        hour = int(events["arrival"][1_999]) // HOUR
+        detector, other = fresh(name), fresh(name)
+        run_hours(detector, events[:2_000])
+        run_hours(other, events[:2_000])
+        before = detector.rows[3].copy()
+        detector.forgive(3)
+        blank = detector.blank(1)[0]
+        for field in detector.rows.dtype.names or ():
+            if field in detector.kept and not (name == "login_place" and field == "active_days"):
+                np.testing.assert_array_equal(detector.rows[3][field], before[field])
+            elif field not in detector.kept:
+                np.testing.assert_array_equal(detector.rows[3][field], blank[field])
+        rest = events[2_000:2_600]
+        rest = rest[(rest["arrival"] // HOUR == hour) | (np.arange(rest.shape[0]) < 40)].copy()
+        rest["arrival"] = hour * HOUR  # until the next tick, which publishes what all may read
+        strangers = rest["account"] != 3
+        said = run_hours(detector, rest, start=hour)
+        np.testing.assert_array_equal(said[strangers], run_hours(other, rest, start=hour)[strangers])
+
+    def test_who_is_frozen_is_scored_all_the_same(self, name: str, stream: Any, around: Surroundings) -> None:
+        events = stream(5, 1_000)
+        around.frozen = np.full(ACCOUNTS, 3, np.uint8)
+        out = fresh(name).observe(events, around)
+        assert np.isfinite(out).all()
+        spoken = around.__class__(**{**vars(around), "frozen": np.zeros(0, np.uint8)})
+        free = fresh(name).observe(events, spoken)
+        assert (out != 0).any() == (free != 0).any()
+
     def test_evidence_is_finite_whatever_comes(self, name: str, around: Surroundings) -> None:
         rng = np.random.default_rng(8)
         events = np.zeros(4_000, EVENT)

@@ -47,3 +47,17 @@ def test_journeys(place: int, lat: list[float] | None, speaks: bool) -> None:
     events = week(11, 0)
     events["place"][-1] = place  # a minute later
     assert (Detector(Settings()).observe(events, around(lat=lat))[-1] > 2) == speaks
+
+
+def test_who_is_under_suspicion_teaches_no_device_and_who_is_forgiven_does() -> None:
+    near, detector = around(), Detector(Settings())
+    detector.observe(week(11, 0), near)
+    near.frozen = np.full(1, 1, np.uint8)
+    away = week(99, 1, 1)
+    away["day"] += 9
+    assert detector.observe(away, near)[-1] > 2
+    near.frozen = np.zeros(1, np.uint8)
+    detector.forgive(0)
+    assert detector.observe(away, near)[-1] == 0  # it only learns today
+    away["day"] += 3
+    assert detector.observe(away, near)[-1] == 0  # and knows the device and place from then on

@@ -73,3 +73,25 @@ def test_a_surge_of_the_whole_role_raises_what_is_expected() -> None:
     assert 1.5 < detector.surge[0] <= 4.0
     detector.publish(0, near)
     assert detector.surge[0] == 1.0
+
+
+def test_peers_learn_nothing_from_who_is_confirmed_and_no_profile_from_who_is_suspected() -> None:
+    profiles, surges = [], []
+    for bits in (0, 1, 2):
+        detector, near = Detector(Settings()), around(100)
+        near.frozen = np.full(1, bits, np.uint8)
+        detector.observe(hours(np.full((4, 10), 14), 0), near)
+        detector.publish(0, near)
+        profiles.append(float(detector.profile[0, 9]))
+        surges.append(float(detector.surge[0]))
+    assert profiles[0] > profiles[1] == profiles[2] == 10.0
+    assert surges[0] == surges[1] > surges[2] == 1.0
+
+
+def test_a_surge_of_the_role_speaks_for_its_people() -> None:
+    detector, near = Detector(Settings()), around(100)
+    detector.observe(hours(np.full((4, 10), 30), 0), near)
+    assert detector.for_person(example_looks(1)[0], near) == ()
+    detector.publish(0, near)
+    (said,) = detector.for_person(example_looks(1)[0], near)
+    assert said.nats == -float(np.log(detector.surge[0])) < 0

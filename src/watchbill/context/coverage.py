@@ -68,9 +68,9 @@ def _is_open(
 @kernel
 def _mark(
     events: NDArray[np.void], habits: NDArray[np.void], group_open: NDArray[np.uint8], role_said: NDArray[np.uint8],
-    alone: NDArray[np.uint8], least: float, share: float,
+    alone: NDArray[np.uint8], least: float, share: float, frozen: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Set the coverage bit of `gated` from the published tables, then learn from the event."""
+    """Set the coverage bit of `gated` from the published tables, then learn from the event (of nobody who is frozen)."""
     for i in range(events.shape[0]):
         event = events[i]
         if event.kind == RETRACT or event.account < 0:
@@ -84,6 +84,8 @@ def _mark(
             event.gated |= COVERAGE_GATED
         if event.kind != LOOK or not (event.first and event.reveal) or event.gated & FEED_GATED:
             continue
+        if event.account < frozen.shape[0] and frozen[event.account]:
+            continue  # a harvest must not shut the gate that it is judged by
         if habit.day != event.day:
             habit.day = event.day
             habit.explained *= _DECAY
@@ -111,16 +113,25 @@ class Coverage:
         self.group_open = np.zeros(0, np.uint8)  # 0 = ask the role, CLOSED, OPEN
         self.role_said = np.zeros(roles, np.uint8)  # 0 = ask the account's own past, CLOSED, OPEN
 
-    def mark(self, events: NDArray[np.void]) -> None:
-        """Set COVERAGE_GATED on looks of closed groups, and learn; EVENT[n] changed in place."""
+    def mark(self, events: NDArray[np.void], frozen: NDArray[np.uint8] | None = None) -> None:
+        """Set COVERAGE_GATED on looks of closed groups, and learn; EVENT[n] changed in place.
+
+        Args:
+            frozen: uint8[accounts]: not 0 = under suspicion, nothing is learned.
+        """
         if events.dtype != EVENT:
             raise TypeError("events must be EVENT rows")
         least, share = float(self.settings.coverage_looks_min), float(self.settings.coverage_min)
-        _mark(events, self.habits, self.group_open, self.role_said, self.alone, least, share)
+        none = np.zeros(0, np.uint8) if frozen is None else frozen
+        _mark(events, self.habits, self.group_open, self.role_said, self.alone, least, share, none)
 
-    def publish(self, outlets: int) -> None:
-        """Judge every role and every group by the median of its accounts."""
-        some = self.habits[self.habits["looks"] >= _LOOKS_MIN]
+    def publish(self, outlets: int, frozen: NDArray[np.uint8] | None = None) -> None:
+        """Judge every role and every group by the median of its accounts, without those who are frozen (as in `mark`)."""
+        free = self.habits["looks"] >= _LOOKS_MIN
+        if frozen is not None:
+            held = np.flatnonzero(frozen[: free.shape[0]])
+            free[held] = False
+        some = self.habits[free]
         share = some["explained"] / some["looks"]
         role = some["role"].astype(np.int64)
         self.role_said = self._judge(role, share, some["looks"], self.roles)

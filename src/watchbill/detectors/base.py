@@ -28,7 +28,11 @@ FAMILIES: Final = (
 )  # fmt: skip
 """Families of evidence, each with a weight in settings; `habit` (masquerade models) is weak: its weight is 0, so it moves
 the posterior and takes no step (shared/detection.md 3)."""
-_NOT_DETECTORS: Final = frozenset({"base", "kernels"})
+SUSPECTED: Final = 1
+"""Bit of `Surroundings.frozen`: under a step since the last table tick. Nothing is learned from it, of itself or of peers."""
+CONFIRMED: Final = 2
+"""Bit of `Surroundings.frozen`: a person confirmed the misuse. Its looks never feed what peers are compared with."""
+_NOT_DETECTORS: Final = frozenset({"base", "kernels", "habit_kernels"})
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Surroundings:
             said, 1 pc, 2 handset, 3 scanner, 4 server, 5 personal, and uint8 1 = shared.
         outlet_lat, outlet_lon: float64[outlets], NaN when unknown.
         tokens_max, looks_a_day: float32[roles] from settings.
+        frozen: uint8[at least accounts, or none], SUSPECTED | CONFIRMED: from whom a detector learns nothing (`is_frozen`).
     """
 
     accounts: int = 0
@@ -75,6 +80,17 @@ class Surroundings:
     outlet_lon: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     tokens_max: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 40, np.float32))
     looks_a_day: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 100, np.float32))
+    frozen: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+
+@dataclass(frozen=True)
+class ForPerson:
+    """What speaks for a person: nats (negative), texts, and how many records it rests on (0 = none to count)."""
+
+    nats: float
+    text_en: str
+    text_zh: str
+    records: int = 0
 
 
 def surroundings_of(context: Context, settings: Settings) -> Surroundings:
@@ -102,6 +118,7 @@ class DetectorBase(ABC):
     Class attributes:
         family: one of FAMILIES, or "bound" for the token bucket. needs: tables without which it stays silent.
         row: structured dtype of the state of one account. tables: names of further array attributes that are state.
+        kept: fields of `row` that are the account's learned profile: they outlive a person's "dismissed" (`forgive`).
         text_zh, text_en: what a case says when this detector spoke.
     """
 
@@ -111,6 +128,7 @@ class DetectorBase(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     row: ClassVar[np.dtype[Any]]
     tables: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[tuple[str, ...]] = ()
     text_en: ClassVar[str]
     text_zh: ClassVar[str]
 
@@ -134,6 +152,19 @@ class DetectorBase(ABC):
 
     def publish(self, arrival: int, around: Surroundings) -> None:  # noqa: B027 - most have no table to publish
         """A table tick at `arrival` (epoch ms): renew published tables."""
+
+    def forgive(self, account: int) -> None:
+        """A person dismissed the suspicion: the account's evidence is nothing again, what was learned of it (`kept`) stays."""
+        self.grow(account + 1)
+        fresh = self.blank(1)
+        for name in self.kept:
+            fresh[name] = self.rows[account : account + 1][name]
+        self.rows[account : account + 1] = fresh
+
+    def for_person(self, event: np.void, around: Surroundings) -> tuple[ForPerson, ...]:
+        """What this detector knows that speaks for the event's account; from published tables and the event alone."""
+        del event, around
+        return ()
 
     def silent(self, around: Surroundings) -> str:
         """Why it is silent ("" when it works)."""

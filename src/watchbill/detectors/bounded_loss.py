@@ -17,8 +17,8 @@ import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.core.kernel import Row, kernel
-from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import LookNotes, example_looks, note_slot
+from watchbill.detectors.base import CONFIRMED, SUSPECTED, DetectorBase, Example, Surroundings
+from watchbill.detectors.kernels import LookNotes, example_looks, is_frozen, note_slot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,12 +54,12 @@ def hourly_quantile(mean: float, z: float) -> float:
 
 
 @kernel
-def _refill(row: Row, arrival: int, ceiling: float, a_day: float) -> None:
+def _refill(row: Row, arrival: int, ceiling: float, a_day: float, learn: bool) -> None:
     hour = np.int32(arrival // _HOUR_MS)
     if row.hour != hour:
         if row.hour:
             # an hour past the own 99.9 % is a harvest or an outage: it teaches nothing
-            if row.count <= max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)):
+            if learn and row.count <= max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)):
                 row.mean += _LEARN * (min(row.count, hourly_quantile(row.mean, _Z99)) - row.mean)
         else:
             row.mean = MEAN_START
@@ -74,7 +74,7 @@ def _refill(row: Row, arrival: int, ceiling: float, a_day: float) -> None:
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], ceilings: NDArray[np.float32], a_day: NDArray[np.float32],
-    charges: NDArray[np.void], out: NDArray[np.float32],
+    charges: NDArray[np.void], frozen: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> int:  # fmt: skip
     added = 0
     for i in range(events.shape[0]):
@@ -90,7 +90,8 @@ def _observe(
             note.value = 0
         if event.kind != LOOK:
             continue
-        _refill(row, event.arrival, ceiling, a_day[event.role])
+        learn = not is_frozen(frozen, event.account, SUSPECTED | CONFIRMED)
+        _refill(row, event.arrival, ceiling, a_day[event.role], learn)
         capacity = min(max(CAPACITY_MIN, hourly_quantile(row.mean, _Z999)), ceiling)
         left = max(0.0, capacity - row.spent)
         if event.gated & 2:
@@ -126,6 +127,7 @@ class Detector(DetectorBase):
 
     family = "bound"
     row: ClassVar[np.dtype[Any]] = ROW
+    kept = ("last", "mean", "count", "hour")
     text_en = "used up its allowance of unexplained unmasked records"
     text_zh = "无业务理由的明文查询已超过限额"
 
@@ -142,7 +144,9 @@ class Detector(DetectorBase):
         known = "accounts" in around.present
         a_day = around.looks_a_day if known else np.full_like(around.looks_a_day, UNBOUNDED)
         self.charges.reserve(events.shape[0])
-        self.charges.held += int(_observe(events, self.rows, around.tokens_max, a_day, self.charges.cells, out))
+        self.charges.held += int(
+            _observe(events, self.rows, around.tokens_max, a_day, self.charges.cells, around.frozen, out)
+        )
         return out
 
     def publish(self, arrival: int, around: Surroundings) -> None:

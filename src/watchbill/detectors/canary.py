@@ -50,6 +50,7 @@ class Detector(DetectorBase):
     family = "canary"
     needs = ("canaries",)
     row: ClassVar[np.dtype[Any]] = ROW
+    kept = ("day", "last", "said")
     text_en = "looked at a planted customer that does not exist"
     text_zh = "查询了并不存在的诱饵客户"
 

@@ -109,6 +109,12 @@ def rare_event(log_m: float, stake: float, probability: float, paid: float) -> f
 
 
 @kernel
+def is_frozen(frozen: NDArray[np.uint8], account: int, bits: int) -> bool:
+    """Whether any of these bits of `Surroundings.frozen` is set for a dense account (False where nothing is known)."""
+    return bool(0 <= account < frozen.shape[0] and frozen[account] & bits)
+
+
+@kernel
 def distance_km(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
     """Great-circle distance by the haversine formula; degrees in, kilometres out."""
     a, b = np.radians(lat1), np.radians(lat2)

@@ -16,8 +16,8 @@ import numpy as np
 from watchbill.context.events import LOGIN, LOOK
 from watchbill.context.networks import ROAMING
 from watchbill.core.kernel import Row, kernel
-from watchbill.detectors.base import DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import STAKE, daily_stake, distance_km, example_looks, rare_event
+from watchbill.detectors.base import CONFIRMED, SUSPECTED, DetectorBase, Example, Surroundings
+from watchbill.detectors.kernels import STAKE, daily_stake, distance_km, example_looks, is_frozen, rare_event
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def _too_fast(row: Row, place: int, time: int, lat: NDArray[np.float64], lon: ND
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], lat: NDArray[np.float64], lon: NDArray[np.float64],
-    kind: NDArray[np.uint8], out: NDArray[np.float32],
+    kind: NDArray[np.uint8], frozen: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
@@ -110,7 +110,7 @@ def _observe(
                 row.day, row.said = event.day, 0
                 row.active_days = min(row.active_days + 1, 10_000)
                 row.log_m = daily_stake(row.log_m)
-            learn = row.log_m < LEARN_UNDER_NATS
+            learn = row.log_m < LEARN_UNDER_NATS and not is_frozen(frozen, event.account, SUSPECTED | CONFIRMED)
             green = row.active_days <= GREEN_DAYS
             place = event.place
             fixed = place >= 0 and kind[place] != MOBILE and kind[place] != VPN
@@ -135,6 +135,7 @@ class Detector(DetectorBase):
     family = "login"
     needs = ("networks",)
     row: ClassVar[np.dtype[Any]] = ROW
+    kept = ("last_time", "day", "devices", "places", "last_place", "active_days")
     text_en = "was used from a new device in a new place, or from two places at once"
     text_zh = "在新地点用新设备登录，或出现不可能的行程"
 
@@ -143,8 +144,13 @@ class Detector(DetectorBase):
         self.grow(around.accounts)
         out = np.zeros(events.shape[0], np.float32)
         if not self.silent(around):
-            _observe(events, self.rows, around.lat, around.lon, around.place_kind, out)
+            _observe(events, self.rows, around.lat, around.lon, around.place_kind, around.frozen, out)
         return out
+
+    def forgive(self, account: int) -> None:
+        """As the base class; today and the next active day only teach, so that a person who moved is not asked again."""
+        super().forgive(account)
+        self.rows["active_days"][account] = min(int(self.rows["active_days"][account]), GREEN_DAYS - 1)
 
     @classmethod
     def examples(cls) -> list[Example]:

@@ -68,6 +68,7 @@ class Detector(DetectorBase):
     family = "roster"
     needs = ("accounts",)
     row: ClassVar[np.dtype[Any]] = ROW
+    kept = ("day", "last_day", "odd_since", "dormant", "said")
     text_en = "is not on the roster at this time (left, or never known)"
     text_zh = "该账号此时不在花名册内（已离职或来源不明）"
 

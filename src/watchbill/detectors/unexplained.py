@@ -114,6 +114,7 @@ class Detector(DetectorBase):
 
     family = "reason"
     row: ClassVar[np.dtype[Any]] = ROW
+    kept = ("day", "null")
     text_en = "looked at customers that no work of this account explains"
     text_zh = "查看了与其工作无关的客户信息"
 

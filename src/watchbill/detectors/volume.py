@@ -17,7 +17,7 @@ import numpy as np
 
 from watchbill.context.events import LOOK
 from watchbill.core.kernel import Row, kernel
-from watchbill.detectors.base import DetectorBase, Example, Surroundings
+from watchbill.detectors.base import CONFIRMED, DetectorBase, Example, ForPerson, Surroundings
 from watchbill.detectors.kernels import NATS_MAX, example_looks
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ _DECAY_A_DAY: Final = 0.95
 _MU_MIN: Final = 2.0
 _SURGE_MAX: Final = 4.0
 _SHARE: Final = 0.02
+SURGE_SAID: Final = 1.25
+"""From here on a role's surge is worth a word for its people."""
 
 
 @kernel
@@ -56,18 +58,23 @@ def _hour_mean(row: Row, profile: float, surge: float) -> float:
 
 
 @kernel
-def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64]) -> None:
-    """The running hour ends (and `hours` - 1 empty ones after it)."""
+def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64], bits: int) -> None:
+    """The running hour ends (and `hours` - 1 empty ones after it); `bits` as Surroundings.frozen.
+
+    Who is suspected teaches neither himself nor the peers' profile; a surge is everybody's, so there he still counts.
+    """
     row.log_m += np.log((1.0 + row.mu) / (1.0 + TIMES * row.mu))
     row.log_m = max(row.log_m, 0.0)
     if hours > 1:
         row.log_m = max(0.0, row.log_m - (hours - 1) * 1.0)
     top = row.mu * 5.0
-    totals[row.role, row.clock % 24, 0] += min(row.count, top)
-    totals[row.role, row.clock % 24, 1] += 1.0
-    totals[row.role, 24, 0] += min(row.count, top)
-    totals[row.role, 24, 1] += profile
-    if row.log_m < SUSPICIOUS_NATS:
+    if not bits & CONFIRMED:
+        totals[row.role, 24, 0] += min(row.count, top)
+        totals[row.role, 24, 1] += profile
+        totals[row.role, 25, 0] += 1.0
+    if row.log_m < SUSPICIOUS_NATS and bits == 0:
+        totals[row.role, row.clock % 24, 0] += min(row.count, top)
+        totals[row.role, row.clock % 24, 1] += 1.0
         row.looks += min(row.count, top)
         row.expected += profile
 
@@ -80,10 +87,11 @@ def _next_hour(
     profile: NDArray[np.float64],
     surge: NDArray[np.float64],
     totals: NDArray[np.float64],
+    bits: int,
 ) -> None:
     """Close the running hour, if there is one, and begin the hour `clock`."""
     if row.mu > 0:
-        _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals)
+        _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals, bits)
         if clock // 24 != row.clock // 24:
             row.looks *= _DECAY_A_DAY
             row.expected *= _DECAY_A_DAY
@@ -97,7 +105,7 @@ def _next_hour(
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], profile: NDArray[np.float64], surge: NDArray[np.float64],
-    totals: NDArray[np.float64], out: NDArray[np.float32],
+    totals: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
@@ -107,7 +115,8 @@ def _observe(
         if event.kind == LOOK and event.first and event.reveal:
             clock = np.int32(event.day * 24 + event.hour)
             if clock > row.clock or row.mu == 0:
-                _next_hour(row, clock, event.role, profile, surge, totals)
+                bits = int(frozen[event.account]) if event.account < frozen.shape[0] else 0
+                _next_hour(row, clock, event.role, profile, surge, totals, bits)
             row.count += 1
             honest, wrong = row.mu / (1.0 + row.mu), TIMES * row.mu / (1.0 + TIMES * row.mu)
             row.log_m = min(max(row.log_m, np.float32(0)) + np.log(wrong / honest), NATS_MAX)
@@ -121,6 +130,7 @@ class Detector(DetectorBase):
     family = "volume"
     row: ClassVar[np.dtype[Any]] = ROW
     tables = ("profile", "surge", "totals")
+    kept = ("mu", "looks", "expected", "clock", "role")
     text_en = "looked at far more customers in an hour than it or its peers do"
     text_zh = "单位时间查询量远超本人及同岗水平"
 
@@ -128,7 +138,8 @@ class Detector(DetectorBase):
         super().__init__(settings)
         self.profile = np.zeros((0, 24))
         self.surge = np.zeros(0)
-        self.totals = np.zeros((0, 25, 2))
+        # by local hour (0-23): looks and hours that teach the profile; 24: looks and expected of all; 25: hours of all
+        self.totals = np.zeros((0, 26, 2))
 
     def _prepare(self, around: Surroundings) -> None:
         self.grow(around.accounts)
@@ -136,13 +147,13 @@ class Detector(DetectorBase):
             # a working day of ten hours holds the role's usual looks until peers have shown their own profile
             self.profile = np.repeat(around.looks_a_day[:, None].astype(np.float64) / 10.0, 24, axis=1)
             self.surge = np.ones(len(around.roles))
-            self.totals = np.zeros((len(around.roles), 25, 2))
+            self.totals = np.zeros((len(around.roles), 26, 2))
 
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class."""
         self._prepare(around)
         out = np.zeros(events.shape[0], np.float32)
-        _observe(events, self.rows, self.profile, self.surge, self.totals, out)
+        _observe(events, self.rows, self.profile, self.surge, self.totals, around.frozen, out)
         return out
 
     def publish(self, arrival: int, around: Surroundings) -> None:
@@ -156,9 +167,24 @@ class Detector(DetectorBase):
         self.profile += weight * np.where(hours > 0, seen - self.profile, 0.0)
         expected = total[:, 24, 1]
         ratio = np.where(expected > 0, total[:, 24, 0] / np.maximum(expected, 1e-9), 1.0)
-        enough = np.minimum(1.0, total[:, :24, 1].sum(axis=1) / 20.0)
+        enough = np.minimum(1.0, total[:, 25, 0] / 20.0)
         self.surge = np.clip(1.0 + enough * (ratio - 1.0), 1.0, _SURGE_MAX)
         self.totals = np.zeros_like(total)
+
+    def for_person(self, event: np.void, around: Surroundings) -> tuple[ForPerson, ...]:
+        """A surge that the whole role shows explains an hour's volume: its own size, in nats."""
+        del around
+        role = int(event["role"])
+        surge = float(self.surge[role]) if role < self.surge.shape[0] else 1.0
+        if surge < SURGE_SAID:
+            return ()
+        return (
+            ForPerson(
+                -float(np.log(surge)),
+                "everybody in this role looks up more at this hour",
+                "同岗位人员此时查询量普遍上升",
+            ),
+        )
 
     @classmethod
     def examples(cls) -> list[Example]:

@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION: Final = 3
+VERSION: Final = 4
 _KEPT: Final = 2
 
 
