@@ -29,8 +29,9 @@ class Built:
 def open_world(report: WorldReport) -> Built:
     db, out = duckdb.connect(), report.out
     db.execute(f"create view records as from read_parquet('{out}/records/*.parquet', file_row_number = true)")
-    db.execute(f"create view looks as select r.*, t.wrongful, t.attack, t.honest_confuser, t.first "
+    db.execute(f"create view looks as select r.*, t.wrongful, t.attack, t.honest_confuser, t.first, t.operator "
                f"from records r join '{out}/truth/looks.parquet' t using (id)")  # fmt: skip
+    db.execute(f"create view sessions as from '{out}/truth/sessions.parquet'")
     db.execute(f"create view people as from '{out}/truth/accounts.parquet'")
     for table in ("accounts", "outlets", "devices", "canaries", "networks"):
         db.execute(f"create view {table} as from read_csv('{out}/reference/{table}.csv', all_varchar = true)")
@@ -52,9 +53,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Built]:
     """A quiet four-day world with one attack on day 2: stage(AttackSpec(...))."""
 
+    made: dict[str, Built] = {}
+
     def build(*specs: AttackSpec, **arguments: Any) -> Built:
-        out = tmp_path_factory.mktemp("staged")
-        options = {"seed": 9, "days": 4, "outlets": 9, "scale": 0.3, "honest_stress": HonestStress.none(), **arguments}
-        return open_world(build_world(out, attacks=specs, format="parquet", **options))
+        key = repr((specs, sorted(arguments.items())))
+        if key not in made:
+            out = tmp_path_factory.mktemp("staged")
+            options = {"seed": 9, "days": 4, "outlets": 9, "scale": 0.3, "honest_stress": HonestStress.none()}
+            made[key] = open_world(build_world(out, attacks=specs, format="parquet", **{**options, **arguments}))  # type: ignore[arg-type]
+        return made[key]
 
     return build

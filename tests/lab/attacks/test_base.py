@@ -14,9 +14,15 @@ from watchbill.lab.simulator.places import build_places
 from watchbill.lab.simulator.seeds import rng_for
 from watchbill.lab.simulator.settings import WorldSettings
 from watchbill.lab.simulator.staff import SERVICE, build_staff, build_terminals
-from watchbill.lab.simulator.world import build_world, default_attacks
+from watchbill.lab.simulator.staging import DEFAULT_ATTACKS, default_attacks, spread_attacks
+from watchbill.lab.simulator.world import build_world
 
-KINDS = {"blatant_lease", "device_ring", "leaver_reuse", "list_decryption", "low_and_slow"}
+KINDS = {
+    "blatant_lease", "bulk_downloader", "collusion", "concurrent_owner", "device_ring", "dormant_return", "fresh_parcels",
+    "greedy_export", "half_explained", "leaver_device", "leaver_reuse", "list_decryption", "low_and_slow", "mimic",
+    "new_account_harvest", "numbers_in_turn", "outlet_harvest", "partitioned_ring", "poisoner", "proxy_same_city",
+    "remote_control", "scanner_malware", "service_abuse", "slow_sixty", "trojan_label_pc", "vip_snoop",
+}  # fmt: skip
 DROP_IN = """
 import numpy as np
 from watchbill.lab.attacks.base import Attack, clock, pick_accounts, steal
@@ -40,7 +46,7 @@ def view() -> View:
     staff = build_staff(settings, places)
     parcels = np.concatenate([live(settings, places, staff, day).parcels for day in (0, 1)])
     pool = parcels[np.argsort(parcels["waybill"])]
-    return View(settings, places, staff, build_terminals(settings, places, staff), 2, pool)
+    return View(settings, places, staff, build_terminals(settings, places, staff), 2, pool, pool[:0])
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -69,9 +75,12 @@ def test_a_file_without_an_attack_and_a_name_taken_are_refused(tmp_path: Path) -
 def test_default_attacks_come_after_history() -> None:
     for days in (7, 8, 14, 30):
         specs = default_attacks(WorldSettings(1, days, 12))
-        assert {s.kind for s in specs} == KINDS
+        assert {s.kind for s in specs} == set(DEFAULT_ATTACKS)
         assert all(s.day is not None and FIRST_DAY <= s.day < days for s in specs)
     assert default_attacks(WorldSettings(1, 6, 12)) == []
+    every = spread_attacks(WorldSettings(1, 14, 12), sorted(KINDS))
+    assert [s.kind for s in every] == sorted(KINDS)
+    assert all(FIRST_DAY <= (s.day or 0) < 14 for s in every)
 
 
 def test_no_wrongful_look_before_history(world: Any) -> None:

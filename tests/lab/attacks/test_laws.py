@@ -9,6 +9,8 @@ import pytest
 
 from watchbill.lab.attacks.base import AttackSpec, load_attacks
 
+MOVES_PEOPLE = {"leaver_reuse", "leaver_device"}
+
 
 @pytest.fixture(scope="module", params=sorted(load_attacks()))
 def built(request: pytest.FixtureRequest, stage: Callable[..., Any]) -> Any:
@@ -23,9 +25,36 @@ def test_the_truth_says_what_was_taken(built: Any) -> None:
         "select count(distinct s) from (select unnest(subjects) as s from looks where wrongful and outcome = 'success')"
     )
     assert attack["persons"] == built.one(shown)
-    assert sorted(attack["accounts"]) == sorted(
-        r[0] for r in built.rows("select distinct account from looks where wrongful")
-    )
+    found = built.rows("select distinct account from looks where wrongful and account is not null order by 1")
+    assert sorted(attack["accounts"]) == [r[0] for r in found]
+    for name, column in (("devices", "device"), ("ips", "ip"), ("operators", "operator")):
+        assert attack[name] == [
+            r[0] for r in built.rows(f"select distinct {column} from looks where wrongful order by 1")
+        ]
+    assert attack["sessions"] == built.one("select count(distinct session) from looks where wrongful")
+    canaries = "select waybill from canaries where waybill is not null"
+    assert attack["canaries"] >= built.one(f"select count(*) from looks where wrongful and waybill in ({canaries})")
+
+
+def test_every_session_has_one_person_and_begins_with_a_login(built: Any) -> None:
+    both = "select count(*) from (select session from looks where session is not null group by 1 having count(distinct operator) > 1 or count(distinct account) > 1)"
+    assert built.one(both) == 0
+    bare = """with s as (select session, min(time) filter (kind = 'login' and outcome = 'success') as login,
+                    min(time) filter (kind <> 'login') as look from records where session is not null group by 1)
+              select count(*) from s where login is null or login > look"""
+    assert built.one(bare) == 0
+    told = "select session, operator, wrongful from sessions where wrongful > 0 order by 1"
+    counted = "select session, any_value(operator), count(*) from looks where wrongful and session is not null group by 1 order by 1"
+    assert built.rows(told) == built.rows(counted)
+
+
+def test_honest_looks_are_as_they_were(built: Any, stage: Callable[..., Any]) -> None:
+    attack = built.report.attacks[0]
+    if attack["kind"] in MOVES_PEOPLE:
+        pytest.skip("where nobody has left, the attack needs somebody who leaves")
+    columns = "time, account, device, ip, session, waybill, subjects, fields, masked, page"
+    honest = f"select {columns} from looks where not wrongful order by all"
+    assert built.rows(honest) == stage().rows(honest)
 
 
 def test_what_is_taken_is_unmasked_and_of_real_parcels(built: Any) -> None:
@@ -39,4 +68,4 @@ def test_what_is_taken_is_unmasked_and_of_real_parcels(built: Any) -> None:
         f"select count(*) from looks where wrongful and outcome = 'success' and waybill not in ({known})"
     )
     # A parcel whose life ended before the first day of records leaves no scan.
-    assert unknown / built.report.wrongful < 0.35
+    assert unknown < max(0.35 * built.report.wrongful, 5)

@@ -16,7 +16,7 @@ from watchbill.lab.attacks.base import (
     session_number,
     steal,
 )
-from watchbill.lab.simulator.rows import Rows, pile
+from watchbill.lab.simulator.rows import OWNER, Rows, pile
 from watchbill.lab.simulator.seeds import choose
 from watchbill.lab.simulator.staff import OUTLET_PCS, SERVICE
 
@@ -42,7 +42,17 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
         parcels = partly_own(view, account, listed, plan.params["own_outlet"], rng)
         time = paced(start, n, plan.params["gap_seconds"], rng)
         chunks.append(
-            steal(parcels, time, account=account, device=device, ip=outlet, session=session, what="view", app="counter")
+            steal(
+                parcels,
+                time,
+                account=account,
+                device=device,
+                ip=outlet,
+                session=session,
+                what="view",
+                app="counter",
+                operator=OWNER,
+            )
         )
     return pile(chunks)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, clock, partly_own, pick_accounts, steal
+from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, clock, own_work, partly_own, pick_accounts
 from watchbill.lab.simulator.rows import Rows, new_rows
-from watchbill.lab.simulator.staff import attach
 
 
 def _choose(
@@ -18,15 +17,13 @@ def _choose(
 def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     """Looks spread over his working hours; nothing on days off."""
     account = plan.accounts[0]
-    if not view.staff.is_working(np.array([account]), np.array([view.day]))[0]:
+    if not view.works(account):
         return new_rows(0)
     n = int(rng.poisson(plan.params["looks_day"] * plan.spec.intensity))
     others = np.flatnonzero(view.pool["dest"] != view.staff.outlet[account])
     parcels = partly_own(view, account, view.pool[rng.choice(others, n)], plan.params["own_outlet"], rng)
     time = clock(view.day, 8.5) + np.sort((rng.random(n) * 10.5 * 3_600_000).astype(np.int64))
-    rows = steal(parcels, time, account=account, device=0, ip=0, session=0, what="view", app="handset")
-    attach(rows, view.staff, view.places, view.terminals)
-    return rows
+    return own_work(view, account, parcels, time)
 
 
 ATTACK = Attack(

@@ -55,6 +55,7 @@ def _label_people(places: Places, staff: Staff, looks: Rows) -> None:
         ("night_shift", staff.night[account] & (time % DAY < 6 * HOUR)),
         ("new_handset", (staff.role[account] == COURIER) & (time >= staff.handset_day[account] * DAY)),
         ("new_hire", staff.hired[account] >= 0),
+        ("long_leave", (time // DAY >= staff.away_to[account]) & (time // DAY < staff.away_to[account] + 5)),
         ("merger", time >= places.merge_time[staff.outlet[account]]),
         ("roster_gap", ~staff.rostered[account] | (staff.roster_from[account] > time // DAY)),
     ):

@@ -85,7 +85,7 @@ def waybill_of(outlet: I64, day: int, serial: I64, warm_days: int) -> I64:
 def live(settings: WorldSettings, places: Places, staff: Staff, day: int) -> Life:
     """All parcels ordered on `day`, with their lives."""
     rng = rng_for(settings.seed, "parcels", day)
-    couriers = np.flatnonzero(staff.role == COURIER)
+    couriers = np.flatnonzero((staff.role == COURIER) & (staff.rate > 0))
     mean = staff.rate[couriers] * surge_factor(settings, day) * rng.gamma(25, 1 / 25, len(couriers))
     route = np.repeat(couriers, rng.poisson(mean))
     n = len(route)
@@ -166,6 +166,7 @@ def _fates(
     parcels["courier"] = first
     pickup_day = np.where(at[:, E["picked_up"]] > 0, at[:, E["picked_up"]] // DAY, day)
     pickup = staff.pick(COURIER, parcels["origin"].astype(np.int64), pickup_day, rng)
+    parcels["pickup"], parcels["picked"], parcels["arrived"] = pickup, at[:, E["picked_up"]], at[:, E["arr_dest"]]
     home = np.where(rerouted, new, staff.outlet[route]).astype(np.int64)
     return Life(
         day, parcels, at, np.full(at.shape, -1), np.zeros(at.shape, np.bool_), pickup, second, mid, home, covered

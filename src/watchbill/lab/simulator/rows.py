@@ -27,17 +27,18 @@ ROW: Final = np.dtype(
         ("until", "i8"), ("trace", "i8"), ("account", "i4"), ("device", "i4"), ("ip", "i4"), ("outlet", "i4"), ("next_outlet", "i4"),
         ("assignee", "i4"), ("results", "i4"), ("attack", "i2"), ("page", "i2"), ("kind", "i1"), ("app", "i1"),
         ("fieldset", "i1"), ("masked", "i1"), ("reason", "i1"), ("outcome", "i1"), ("status", "i1"), ("state", "i1"),
-        ("type", "i1"), ("channel", "i1"), ("confuser", "i1"), ("first", "i1"),
+        ("type", "i1"), ("channel", "i1"), ("confuser", "i1"), ("first", "i1"), ("operator", "i1"),
     ]
 )  # fmt: skip
-"""-1 (0 for subs, masked, confuser and first) is absent. `first` marks an honest first look that may be a slip; `trace` is
-the time of the work behind a look. Neither is written as a record."""
+"""-1 (0 for subs, masked, confuser, first and operator) is absent. `first` marks an honest first look that may be a slip; `trace` is
+the time of the work behind a look; `operator` indexes `OPERATORS`. None of these is written as a record."""
 
 PARCEL: Final = np.dtype(
-    [("waybill", "i8"), ("sender", "i8"), ("recipient", "i8"), ("ordered", "i8"), ("done", "i8"), ("origin", "i4"),
-     ("dest", "i4"), ("courier", "i4")]
+    [("waybill", "i8"), ("sender", "i8"), ("recipient", "i8"), ("ordered", "i8"), ("done", "i8"), ("picked", "i8"),
+     ("arrived", "i8"), ("origin", "i4"), ("dest", "i4"), ("courier", "i4"), ("pickup", "i4")]
 )  # fmt: skip
-"""What the pool remembers of a parcel: `done` is the time that it was signed or given up."""
+"""What the pool remembers of a parcel: `done` is the time that it was signed or given up, `picked` and `arrived` those of the pick-up
+and of the arrival at the destination (`NO_TIME`: never), `courier` and `pickup` the accounts that deliver and fetch it (-1: nobody)."""
 
 APPS: Final = ("handset", "counter", "station", "hub", "hotline", "claims", "admin", "label", "notice")
 CHANNELS: Final = ("hotline", "app", "police")
@@ -47,8 +48,11 @@ REASONS: Final = ("客户来电", "催派", "核对地址", "理赔核实", "问
 CONFUSERS: Final = (
     "", "surge", "cover", "cover_unticketed", "merger", "new_hire", "new_handset", "night_shift", "batch_clearing",
     "repeat", "late_scan", "feed_down", "ticket_unnamed", "forgot_ticket", "misread", "roster_gap", "shared_number",
-    "leaver", "temp",
+    "leaver", "temp", "travel", "vpn", "overtime", "clock_skew", "app_reinstall", "mass_return", "tickets_lost", "no_feed", "long_leave",
 )  # fmt: skip
+OPERATORS: Final = ("owner", "other", "program")
+"""Who sat behind a look: the account's own person (or robot, or scanner), somebody else, or malware on a terminal."""
+OWNER, OTHER, PROGRAM = range(3)
 _R: Final = ("recipient.name", "recipient.phone", "recipient.address")
 _S: Final = ("sender.name", "sender.phone", "sender.address")
 FIELDSETS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
@@ -92,7 +96,7 @@ def app(name: str) -> int:
 
 def _template() -> Rows:
     row = np.zeros(1, dtype=ROW)
-    zero = {"subs", "masked", "confuser", "first"}
+    zero = {"subs", "masked", "confuser", "first", "operator"}
     for name in ROW.names or ():
         if name not in zero:
             row[name] = ABSENT

@@ -32,6 +32,7 @@ class HonestStress:
         roster_missing: share of accounts that the roster never lists.
         roster_late: share of accounts whose roster row begins days after they started to work.
         shared_number: share of small outlets whose service number is used by several persons.
+        long_leave: share of accounts silent for two thirds of the world (10 days at least), who then come back.
     """
 
     surge: float = 2.3
@@ -56,6 +57,7 @@ class HonestStress:
     roster_missing: float = 0.0
     roster_late: float = 0.005
     shared_number: float = 0.3
+    long_leave: float = 0.01
 
     @staticmethod
     def none() -> HonestStress:
@@ -63,7 +65,7 @@ class HonestStress:
         return HonestStress(
             surge=1.0, cover=0, merger=0, new_hire=0, leaver=0, temp=0, new_handset=0, night_shift=0, batch_clearing=0,
             repeat=0, late_scan=0, feed_down=0, ticket_unnamed=0, no_reason=0, roster_missing=0, roster_late=0,
-            shared_number=0,
+            shared_number=0, long_leave=0,
         )  # fmt: skip
 
 

@@ -47,6 +47,11 @@ class Staff:
     warm_days: int
     covers: list[tuple[int, int, int, int, bool]] = field(default_factory=list)
     """(account, outlet, first day, last day, with ticket)."""
+    spare: list[int] = field(default_factory=list)
+    """Numbers given out years ago that nobody works with: on the roster, silent."""
+    away_from: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    away_to: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Days of a long leave (FAR, FAR: none)."""
     helper: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, 0, 0), np.int32))
     """Who helps out, by [courier 0 or service 1, outlet, day column]; -1 nobody."""
 
@@ -100,7 +105,9 @@ def build_staff(settings: WorldSettings, places: Places) -> Staff:
     ids = [f"{places.ids[o]}{k:04d}" for o, k in zip(outlet.tolist(), number.tolist(), strict=True)]
     staff = _people(settings, ids, role, outlet, start, count, rate)
     _calendar(settings, staff)
+    _leaves(settings, staff)
     _covers(settings, places, staff)
+    _spares(settings, places, staff)
     return staff
 
 
@@ -149,7 +156,7 @@ def _people(
     rng, stress, n, days = rng_for(settings.seed, "people"), settings.stress, len(ids), settings.days
     movable = np.isin(role, (COURIER, SERVICE, CLERK, HUB)) & (count[role, outlet] > 1)
     some_day = rng.integers(1, max(days, 2), n)
-    hired = np.where(movable & (rng.random(n) < stress.new_hire), some_day, -settings.warm_days - 400)
+    hired = np.where(movable & (rng.random(n) < stress.new_hire), some_day, _long_ago(settings, n))
     leaves = movable & (hired < 0) & (rng.random(n) < stress.leaver)
     if stress.leaver > 0 and movable.any():
         leaves[rng.choice(np.flatnonzero(movable & (hired < 0)))] = True
@@ -179,6 +186,41 @@ def _calendar(settings: WorldSettings, staff: Staff) -> None:
     alone = staff.count[staff.role, staff.outlet] <= 1
     off &= ~(alone | (staff.role == ROBOT))[:, None]
     staff.working = ~off & (day[None, :] >= staff.hired[:, None]) & (day[None, :] < staff.left[:, None])
+
+
+def _long_ago(settings: WorldSettings, n: int) -> I64:
+    """Days of hiring before the world: churn is high, 61 % are there for under three years (domain.md)."""
+    tenure = rng_for(settings.seed, "tenure").exponential(1163, n)
+    return -settings.warm_days - np.clip(tenure, 20, 7300).astype(np.int64)
+
+
+def _leaves(settings: WorldSettings, staff: Staff) -> None:
+    """Long leaves: whole weeks without a trace, then the person is back."""
+    rng, n, days = rng_for(settings.seed, "long leave"), len(staff.ids), settings.days
+    length = max(10, days * 2 // 3)
+    movable = (staff.count[staff.role, staff.outlet] > 1) & (staff.role != ROBOT) & (staff.hired < 0)
+    away = movable & (staff.left == FAR) & (rng.random(n) < settings.stress.long_leave) & (days > length)
+    start = rng.integers(0, max(days - length, 1), n)
+    staff.away_from, staff.away_to = np.where(away, start, FAR), np.where(away, start + length, FAR)
+    day = np.arange(settings.width) - settings.warm_days
+    staff.working &= ~((day >= staff.away_from[:, None]) & (day < staff.away_to[:, None]))
+
+
+def _spares(settings: WorldSettings, places: Places, staff: Staff) -> None:
+    """Add couriers' numbers without an owner at work; they stand last, so that nobody else's draws move."""
+    n, k = len(staff.ids), 8 + settings.outlets // 50
+    outlet = rng_for(settings.seed, "spares").integers(0, settings.outlets, k)
+    staff.spare = list(range(n, n + k))
+    staff.ids += [f"{places.ids[o]}9{i:03d}" for i, o in enumerate(outlet.tolist())]
+    staff.outlet = np.append(staff.outlet, outlet)
+    for name, value in (
+        ("role", COURIER), ("hired", -settings.warm_days - 900), ("left", FAR), ("employment", 1), ("night", False),
+        ("handset_day", FAR // DAY), ("rate", 0.0), ("roster_from", -settings.warm_days - 900), ("rostered", True),
+        ("shared", False), ("away_from", FAR), ("away_to", FAR),
+    ):  # fmt: skip
+        old = getattr(staff, name)
+        setattr(staff, name, np.append(old, np.full(k, value, old.dtype)))
+    staff.working = np.vstack([staff.working, np.zeros((k, staff.working.shape[1]), np.bool_)])
 
 
 def _covers(settings: WorldSettings, places: Places, staff: Staff) -> None:

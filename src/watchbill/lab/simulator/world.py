@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from watchbill.core.errors import SettingsError
-from watchbill.lab.attacks.base import FIRST_DAY, Attack, AttackSpec, Plan, View, load_attacks
+from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, load_attacks
 from watchbill.lab.simulator.desk import complaint_rows, desk_rows, office_day
 from watchbill.lab.simulator.finish import LOOK_CODES, seat, slip
 from watchbill.lab.simulator.looks import field_looks
@@ -26,14 +26,30 @@ from watchbill.lab.simulator.scans import scan_rows
 from watchbill.lab.simulator.seeds import I64, rng_for
 from watchbill.lab.simulator.settings import HonestStress, Rates, WorldSettings
 from watchbill.lab.simulator.staff import Staff, Terminals, build_staff, build_terminals
-from watchbill.lab.simulator.truth import LOOK_SCHEMA, look_truth, write_accounts, write_attacks
+from watchbill.lab.simulator.staging import (
+    Taken,
+    active,
+    attack_rows,
+    attack_truth,
+    default_attacks,
+    looks_of,
+    missing_logins,
+    plan_attacks,
+)  # fmt: skip
+from watchbill.lab.simulator.truth import (
+    LOOK_SCHEMA,
+    SESSION_SCHEMA,
+    look_truth,
+    session_truth,
+    write_accounts,
+    write_attacks,
+)  # fmt: skip
 from watchbill.lab.simulator.write import Format, Names, Writer, uuids
 from watchbill.records.schema import KINDS
 
 START: Final = date(2025, 3, 3)
 POOL_DAYS: Final = 6
 """Order days whose parcels can still be found by a search."""
-DEFAULT_ATTACKS: Final = ("blatant_lease", "list_decryption", "low_and_slow", "device_ring", "leaver_reuse")
 
 
 @dataclass(slots=True)
@@ -73,7 +89,7 @@ class _World:
     pool: deque[Rows] = field(default_factory=lambda: deque(maxlen=POOL_DAYS))
     later: dict[int, list[Rows]] = field(default_factory=dict)
     canaries: list[tuple[int, I64, I64]] = field(default_factory=list)
-    stolen: list[dict[str, Any]] = field(default_factory=list)
+    taken: dict[int, Taken] = field(default_factory=dict)
 
 
 def build_world(
@@ -108,14 +124,19 @@ def build_world(
         )
     settings = WorldSettings(seed, days, outlets, scale, uuid_ids, honest_stress or HonestStress(), rates or Rates())
     world = _prepare(out, settings, start, format, attacks, extra_attacks)
-    truth, table = out / "truth" / "looks.parquet", out / "reference" / "parcels.csv"
-    with pq.ParquetWriter(truth, LOOK_SCHEMA, compression="zstd") as looks:
+    truth, table = out / "truth", out / "reference" / "parcels.csv"
+    with (
+        pq.ParquetWriter(truth / "looks.parquet", LOOK_SCHEMA, compression="zstd") as looks,
+        pq.ParquetWriter(truth / "sessions.parquet", SESSION_SCHEMA, compression="zstd") as sessions,
+    ):
         for day in range(-settings.warm_days, days):
             life = _grow(world, day)
             if parcels:
                 _write_parcels(table, world, life, fresh=day == -settings.warm_days)
             if day >= 0:
-                looks.write_table(_write_day(world, day))
+                looked, sat = _write_day(world, day)
+                looks.write_table(looked)
+                sessions.write_table(sat)
     _finish(world)
     return world.report
 
@@ -137,8 +158,8 @@ def _prepare(
     names = Names(accounts, places.ids, terminals.devices, terminals.ips, base, settings.uuid_ids)
     staff.ids = list(accounts)
     kinds = load_attacks(extra)
-    view = View(settings, places, staff, terminals, 0, np.zeros(0, PARCEL))
-    plans = _plan(view, default_attacks(settings) if attacks is None else attacks, kinds)
+    view = View(settings, places, staff, terminals, 0, np.zeros(0, PARCEL), np.zeros(0, PARCEL))
+    plans = plan_attacks(view, default_attacks(settings) if attacks is None else attacks, kinds)
     writer = Writer(out / "records", names, form)
     report = WorldReport(out, accounts=len(accounts))
     write_reference(out / "reference", settings, start, places, staff, terminals, names)
@@ -159,38 +180,6 @@ def _clear(out: Path) -> None:
     for path in old:
         if path != marker:
             path.unlink()
-
-
-def default_attacks(settings: WorldSettings) -> list[AttackSpec]:
-    """One of each kind, begun on different days after `FIRST_DAY`; none in a world of under 7 days."""
-    if settings.days < FIRST_DAY + 2:
-        return []
-    room = settings.days - FIRST_DAY
-    return [AttackSpec(k, day=FIRST_DAY + (i * room // 7) % room, days=0) for i, k in enumerate(DEFAULT_ATTACKS)]
-
-
-def _plan(view: View, specs: Sequence[AttackSpec], kinds: Mapping[str, Attack]) -> list[Plan]:
-    plans: list[Plan] = []
-    taken: set[int] = set()
-    days = view.settings.days
-    for number, spec in enumerate(specs):
-        if spec.kind not in kinds:
-            raise SettingsError("no such attack", where=spec.kind, todo=f"one of: {', '.join(kinds)}")
-        attack, rng = kinds[spec.kind], rng_for(view.settings.seed, f"plan {spec.kind}", number)
-        first = spec.day if spec.day is not None else int(rng.integers(min(FIRST_DAY, days - 1), days))
-        last = min(first + (spec.days or attack.days), days) - 1
-        if not 0 <= first < days:
-            raise SettingsError("the attack lies outside the world", where=spec.kind, todo="choose a day within it")
-        choose = attack.choose
-        unknown = set(spec.params) - set(attack.defaults)
-        if unknown or choose is None:
-            raise SettingsError(
-                "the attack does not know a figure given", where=spec.kind, todo=f"it has: {', '.join(attack.defaults)}"
-            )
-        accounts = choose(view, spec, first, last, taken, rng)
-        taken.update(accounts)
-        plans.append(Plan(spec, number, accounts, first, last, {**attack.defaults, **spec.params}))
-    return plans
 
 
 def _grow(world: _World, day: int) -> Life:
@@ -241,15 +230,15 @@ def _place_canaries(settings: WorldSettings, parcels: Rows, day: int) -> tuple[i
     return day, outlet, canary_place(every) + nth * every
 
 
-def _write_day(world: _World, day: int) -> Any:  # noqa: ANN401  pyarrow has no types
-    """Finish, sort and write one day's records; returns the truth of its looks."""
+def _write_day(world: _World, day: int) -> tuple[Any, Any]:
+    """Finish, sort and write one day's records; returns the truth of its looks and of its sessions."""
     pool = pile(list(world.pool))
     known = pool[(pool["ordered"] < day * DAY)]
     _put_by(world, office_day(world.settings, world.places, world.staff, day, known))
     rows = pile(world.later.pop(day, []))
     slip(world.settings, world.staff, rows, day, known)
     logins = seat(world.settings, world.places, world.staff, world.terminals, rows, day)
-    rows = pile([rows, logins, *_attack(world, day, known)])
+    rows = pile([rows, logins, *_attack(world, day, known, logins)])
     arrival = np.where(rows["received"] >= 0, rows["received"], rows["time"])
     rows = rows[np.argsort(arrival, kind="stable")]
     ids = (day + 1) * 10**9 + np.arange(len(rows))
@@ -258,31 +247,38 @@ def _write_day(world: _World, day: int) -> Any:  # noqa: ANN401  pyarrow has no 
     return _account_for(world, rows, ids)
 
 
-def _account_for(world: _World, rows: Rows, ids: I64) -> Any:  # noqa: ANN401  pyarrow has no types
+def _account_for(world: _World, rows: Rows, ids: I64) -> tuple[Any, Any]:
     counts = np.bincount(rows["kind"], minlength=len(KINDS))
     for name, n in zip(KINDS, counts.tolist(), strict=True):
         world.report.records[name] = world.report.records.get(name, 0) + n
     look = np.isin(rows["kind"], LOOK_CODES)
     world.report.looks += int(look.sum())
     world.report.wrongful += int((rows["attack"][look] >= 0).sum())
-    return look_truth(rows[look], ids[look], list(world.names.accounts), [p.id for p in world.plans])
+    accounts, plans = list(world.names.accounts), [p.id for p in world.plans]
+    looked = rows[look]
+    return (
+        look_truth(looked, ids[look], accounts, plans),
+        session_truth(looked, accounts, plans, world.names.base),
+    )
 
 
-def _attack(world: _World, day: int, known: Rows) -> Iterator[Rows]:
+def _attack(world: _World, day: int, known: Rows, logins: Rows) -> Iterator[Rows]:
     """The attacks of the day, and the scam calls that their victims report later."""
-    pool = known[np.argsort(known["waybill"], kind="stable")]
-    view = View(world.settings, world.places, world.staff, world.terminals, day, pool)
-    for plan in world.plans:
-        if not plan.first_day <= day <= plan.last_day or not len(pool):
+    view = _view(world, day, known[np.argsort(known["waybill"], kind="stable")])
+    for plan in active(world.plans, day):
+        if not len(known):
             continue
-        rng = rng_for(world.settings.seed, f"attack {plan.id}", day)
-        rows = world.kinds[plan.spec.kind].generate(view, plan, rng)
-        rows = rows[rows["time"] // DAY == day]
-        rows["attack"] = plan.number
-        looks = rows[np.isin(rows["kind"], LOOK_CODES)]
-        _victims(world, looks, rng)
-        world.stolen.append(_summary(world, plan, looks))
+        rows = attack_rows(view, plan, world.kinds[plan.spec.kind])
+        looks = looks_of(rows)
+        _victims(world, looks, rng_for(world.settings.seed, f"victims {plan.id}", day))
+        world.taken.setdefault(plan.number, Taken()).add(looks, world.settings.rates.canary_every)
         yield rows
+        yield missing_logins(rows, logins)
+
+
+def _view(world: _World, day: int, pool: Rows) -> View:
+    today = world.pool[-1] if world.pool else pool
+    return View(world.settings, world.places, world.staff, world.terminals, day, pool, today)
 
 
 def _victims(world: _World, looks: Rows, rng: np.random.Generator) -> None:
@@ -295,34 +291,13 @@ def _victims(world: _World, looks: Rows, rng: np.random.Generator) -> None:
     _put_by(world, complaint_rows(parcels, time, rng))
 
 
-def _summary(world: _World, plan: Plan, looks: Rows) -> dict[str, Any]:
-    shown = looks[looks["outcome"] == 0]
-    subjects = np.unique(shown["subs"][shown["subs"] > 0])
-    when = looks["time"] + world.names.base
-    return {
-        "number": plan.number, "looks": len(looks), "subjects": subjects, "devices": np.unique(looks["device"]).tolist(),
-        "from": int(when.min()) if len(when) else None, "until": int(when.max()) + 1 if len(when) else None,
-    }  # fmt: skip
-
-
 def _finish(world: _World) -> None:
     """Canaries and truth, once all days are written."""
-    out, attacks = world.report.out, []
-    for plan in world.plans:
-        days = [d for d in world.stolen if d["number"] == plan.number]
-        subjects = np.unique(np.concatenate([d["subjects"] for d in days])) if days else np.zeros(0, np.int64)
-        starts = [d["from"] for d in days if d["from"] is not None]
-        attacks.append(
-            {
-                "id": plan.id, "kind": plan.spec.kind, "summary": world.kinds[plan.spec.kind].summary,
-                "accounts": [world.names.accounts[a] for a in plan.accounts],
-                "devices": sorted({world.terminals.devices[d] for day in days for d in day["devices"]}),
-                "from": min(starts) if starts else None,
-                "until": max(d["until"] for d in days if d["until"] is not None) if starts else None,
-                "days": [plan.first_day, plan.last_day], "looks": sum(d["looks"] for d in days), "persons": len(subjects),
-                "params": {**plan.params, "intensity": plan.spec.intensity},
-            }
-        )  # fmt: skip
+    out, view = world.report.out, _view(world, 0, np.zeros(0, PARCEL))
+    attacks = [
+        attack_truth(view, p, world.kinds[p.spec.kind], world.taken.get(p.number, Taken()), world.names)
+        for p in world.plans
+    ]
     world.report.attacks = attacks
     write_canaries(out / "reference" / "canaries.csv", world.settings, world.start, world.names, world.canaries)
     write_attacks(out / "truth" / "attacks.json", attacks)
