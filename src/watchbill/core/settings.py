@@ -5,15 +5,19 @@ Every field is documented in docs/settings.md (a test holds the two together). T
 
 from __future__ import annotations
 
+import json
 import tomllib
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from watchbill.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 Template = Literal[
     "assigned", "own_outlet", "cover", "inbound", "held", "own_scan", "any_scan", "ticket", "team", "looked"
@@ -142,11 +146,61 @@ class GateSettings(Section):
     roster_grace_days: float = Field(default=7, ge=0, le=90)
 
 
+_KNOTS_MAX = 1024
+_CALIBRATION_BYTES_MAX = 1 << 20
+
+
+class Calibration(Section):
+    """Knots of the isotonic map from raw to calibrated posteriors, straight lines between them; `seeds` it was fitted on.
+
+    As the file that `watchbill trial calibrate` writes. It stands in the settings in full, so that a change of it is a change
+    of settings, journaled and kept like any other.
+    """
+
+    version: Literal[1] = 1
+    seeds: tuple[int, ...] = ()
+    raw: tuple[float, ...]
+    posterior: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not 1 <= len(self.raw) == len(self.posterior) <= _KNOTS_MAX:
+            raise ValueError(f"raw and posterior hold the same number of knots, 1 to {_KNOTS_MAX}")
+        if not all(_rising(knots) and knots[0] >= 0 and knots[-1] <= 1 for knots in (self.raw, self.posterior)):
+            raise ValueError("raw and posterior never fall, and lie between 0 and 1")
+        return self
+
+
+def _rising(knots: Sequence[float]) -> bool:
+    return all(low <= high for low, high in pairwise(knots))
+
+
+def _calibration_of(path: Path) -> object:
+    """A calibration file's JSON.
+
+    Raises:
+        ValueError: it cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            return json.loads(file.read(_CALIBRATION_BYTES_MAX))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read as a calibration") from error
+
+
+@cache
+def shipped_calibration() -> Calibration:
+    """The calibration of this release, from scoring/calibration.json."""
+    return Calibration.model_validate(_calibration_of(Path(__file__).parents[1] / "scoring" / "calibration.json"))
+
+
 class RiskSettings(Section):
     """From evidence to one posterior and one guarantee number."""
 
     prior_log_odds: float = -7.0
     family_cap_nats: float = Field(default=4.0, gt=0)
+    calibration: Calibration = Field(default_factory=shipped_calibration)
+    learn_from_verdicts: bool = True
     weights: dict[str, float] = Field(
         default_factory=lambda: {
             "reason": 0.40,
@@ -162,6 +216,12 @@ class RiskSettings(Section):
             "slow": 0.05,
         }
     )
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _read(cls, given: object) -> object:
+        """A path stands for the file's content."""
+        return _calibration_of(Path(given)) if isinstance(given, str) else given
 
     @field_validator("weights")
     @classmethod

@@ -59,7 +59,7 @@ def load_config(path: Path) -> RunConfig:
     return RunConfig(
         home=base / str(data.get("home", "watchbill-home")),
         reference=base / str(reference) if reference else None,
-        engine=parse_settings(_table(data, "engine", path), f"{path.name} [engine]"),
+        engine=parse_settings(_near(_table(data, "engine", path), base), f"{path.name} [engine]"),
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
@@ -80,6 +80,14 @@ def _seconds(data: Mapping[str, Any], name: str, default: float, path: Path) -> 
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 86_400:  # noqa: PLR2004
         raise SettingsError(f"{name} is not between 0.1 and 86400", where=path.name, todo="give seconds")
     return float(value)
+
+
+def _near(engine: dict[str, Any], base: Path) -> dict[str, Any]:
+    """The engine's table with the path of its calibration beside the settings file."""
+    risk = engine.get("risk")
+    if isinstance(risk, dict) and isinstance(risk.get("calibration"), str):
+        return engine | {"risk": risk | {"calibration": str(base / risk["calibration"])}}
+    return engine
 
 
 def _placed(table: object, base: Path) -> dict[str, Any]:
