@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from watchbill.context.context import Context
 from watchbill.context.events import LOOK, RETRACT, WORK
 from watchbill.context.lone import DEVICE_MARK
+from watchbill.core.hashing import hash_text
 from watchbill.core.settings import Reason, ReasonSettings, Role, Settings
 
 DAY, HOUR, MINUTE = 86_400_000, 3_600_000, 60_000
@@ -561,8 +562,12 @@ def test_tokens_weigh_by_subjects_and_fields(events_of: Events, tables: Tables) 
         view(START, "claim", waybill="b", subjects=["s"], fields=["recipient.phone", "sender.id_number"]),
         view(START, "claim", waybill="c", masked=True, subjects=["s"] * 5),
         view(START, "claim", waybill="d", decision="d1"),
+        view(START, "claim", waybill="e", decision="made-up"),
     ]
-    assert events_of(made, looks)["weight"].tolist() == [5, 10, 0, 0]
+    made.given.give(
+        np.uint64(hash_text("d1")), np.uint64(hash_text("claim")), np.uint64(hash_text("d")), START, START + DAY
+    )
+    assert events_of(made, looks)["weight"].tolist() == [5, 10, 0, 0, 1]
 
 
 def test_a_canary_is_seen_by_waybill_and_by_subject_once_it_is_placed(events_of: Events, tables: Tables) -> None:

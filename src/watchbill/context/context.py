@@ -13,6 +13,7 @@ from watchbill.context.calendar import Calendar
 from watchbill.context.events import EVENT
 from watchbill.context.facts import DESK, FACT, WAITING
 from watchbill.context.feeds import CLOCK_SIZE, FEED
+from watchbill.context.given import Given
 from watchbill.context.interning import Interner
 from watchbill.context.lone import AT, DEVICE_MARK, account_key, device_of, lone_looks
 from watchbill.context.networks import Networks, networks_of
@@ -100,6 +101,7 @@ class Context:
         longest = int(self.rules.table[:, :, 1].max()) // DAY_MS + 1
         self.work = WorkStore(settings.reasons.exact_days, longest)
         self.tickets, self.signed, self.heads = SpanTable(), SpanTable(), SpanTable()
+        self.given = Given(settings.limits.decisions_max)
         self.desk = np.zeros(0, DESK)
         self.pool = np.zeros(1024, WAITING)
         self.pool_used = 0
@@ -193,7 +195,7 @@ class Context:
         facts["address"] = c.ip
         facts["results"], facts["page"] = np.clip(c.results, 0, _INT32_MAX), np.clip(c.page, 0, _INT32_MAX)
         _whats(facts, c.app)
-        facts["weight"], facts["decided"] = self._weight(c), c.decision != 0
+        facts["weight"], facts["decided"] = self._weight(c), self.given.confirmed(c, accounts)
         facts["day"], facts["hour"] = self.calendar.day_hour(c.time)
         return facts
 
@@ -288,6 +290,7 @@ class Context:
         now = day * DAY_MS
         self.tickets.expire(now - int(self._limits[0]))
         self.signed.expire(now)
+        self.given.spans.expire(now)
         alive = self.pool[: self.pool_used]
         keep = now - int(self.settings.reasons.pending_hours * _HOUR_MS)
         alive["alive"][alive["arrival"] < keep] = 0
@@ -313,7 +316,9 @@ class Context:
             "clock": self.clock.copy(), "accounts": list(self.accounts.names), "outlets": list(self.outlets.names),
             "places": list(self.places.names),
         }  # fmt: skip
-        for name, part in (("work", self.work), ("tickets", self.tickets), ("signed", self.signed)):
+        for name, part in (
+            ("work", self.work), ("tickets", self.tickets), ("signed", self.signed), ("given", self.given),
+        ):  # fmt: skip
             out |= {f"{name}.{key}": value for key, value in part.snapshot().items()}
         return out
 
@@ -331,6 +336,7 @@ class Context:
         self.work.restore(_part(saved, "work"))
         self.tickets = SpanTable.restore(_part(saved, "tickets"))
         self.signed = SpanTable.restore(_part(saved, "signed"))
+        self.given.restore(_part(saved, "given"))
         self._compact(0)
 
 

@@ -55,5 +55,5 @@ FACT: Final = np.dtype(
     align=True,
 )  # fmt: skip
 """One record as the join reads it: records.columns with dense accounts, outlets and places. The subjects of row i are
-subjects[facts[i - 1].subject_end : facts[i].subject_end]; `decided` = it was made under a decision of ours; `lone` = 0, or for
+subjects[facts[i - 1].subject_end : facts[i].subject_end]; `decided` = it was made under a decision that we gave (context.given); `lone` = 0, or for
 a look by a device without an account (whose `account` is then the device's own key) a code of context.lone."""

@@ -251,6 +251,7 @@ class LimitSettings(Section):
     accounts_max: int = Field(default=2_000_000, ge=1)
     devices_max: int = Field(default=200_000, ge=0)
     outlets_max: int = Field(default=200_000, ge=1)
+    decisions_max: int = Field(default=1_000_000, ge=0)
     reference_rows_max: int = Field(default=50_000_000, ge=1)
 
 

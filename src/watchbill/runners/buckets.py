@@ -21,6 +21,7 @@ _BY_ITEM: Final = {
     "context/work.cells": "key",
     "context/tickets.cells": "key",
     "context/signed.cells": "key",
+    "context/given.cells": "key",
     "context/pool": "item",
 }
 _BY_ACCOUNT: Final = ("standing", "context/desk", "coverage/habits")
