@@ -46,7 +46,7 @@ def replay_command(
         telling.stop = stop
         ran = replay(
             opened, home_of(home), out, settings.engine, reference=reference or settings.reference,
-            limits=settings.records, progress=telling, checkpoint_seconds=settings.checkpoint_seconds,
+            limits=settings.records, progress=telling, rules=settings.rules, checkpoint_seconds=settings.checkpoint_seconds,
         )  # fmt: skip
     if as_json:
         print_json(ran.summary | {"finished": ran.finished, "repaired": ran.repaired})

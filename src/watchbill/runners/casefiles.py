@@ -123,8 +123,8 @@ def _row(case: Case, shown: Shown, texts: dict[str, tuple[str, str]]) -> dict[st
         "id": case.id, "seq": case.seq, "opened": case.opened, "updated": case.updated, "status": case.status,
         "kind": case.kind, "accounts": [case.account], "devices": case.devices, "posterior": round(case.posterior, 6),
         "reasons": [
-            {"detector": name, "nats": round(nats, 3), "text_zh": texts.get(name, ("", ""))[0],
-             "text_en": texts.get(name, ("", ""))[1], "records": count}
+            {"detector": name, "nats": round(nats, 3), "text_zh": texts.get(name, (name, name))[0],
+             "text_en": texts.get(name, (name, name))[1], "records": count}
             for name, (nats, count) in sorted(case.reasons.items(), key=lambda pair: -pair[1][0])
         ],
         "for_person": [] if not shown.honest else [

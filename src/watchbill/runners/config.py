@@ -4,6 +4,7 @@ home = "/var/lib/watchbill"          # relative paths stand beside the file
 reference = "reference"
 [engine]                              # core/settings.py: reasons, gates, risk, policy, limits ...
 [records]                             # records/limits.py
+[rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
 """
@@ -19,11 +20,23 @@ from pydantic import ValidationError
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
 from watchbill.records.limits import RecordLimits
+from watchbill.rules.bundle import RuleSource
+from watchbill.rules.settings import RuleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KNOWN: Final = ("home", "reference", "engine", "records", "sources", "http", "checkpoint_seconds", "reload_seconds")
+_KNOWN: Final = (
+    "home",
+    "reference",
+    "engine",
+    "rules",
+    "records",
+    "sources",
+    "http",
+    "checkpoint_seconds",
+    "reload_seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class RunConfig:
     http: Mapping[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
+    rules: RuleSource = field(default_factory=RuleSource)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -65,7 +79,17 @@ def load_config(path: Path) -> RunConfig:
         http=_table(data, "http", path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
+        rules=_rules(dict(_table(data, "rules", path)), base, path),
     )
+
+
+def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:
+    folder = table.pop("folder", None)
+    try:
+        settings = RuleSettings.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [rules]", todo="see docs/settings.md") from error
+    return RuleSource(base / str(folder) if folder else None, settings)
 
 
 def _table(data: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:

@@ -26,11 +26,13 @@ from watchbill.records.limits import RecordLimits
 from watchbill.records.quarantine import to_ndjson
 from watchbill.records.schema import SCHEMA
 from watchbill.records.validate import stamp_arrival
+from watchbill.rules.bundle import RuleSource, ruleset_of
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
 from watchbill.runners.references import Loaded, References, read_folder
+from watchbill.runners.ruleskept import RulesKept, read_snoozes
 from watchbill.runners.settingskept import SettingsKept
 from watchbill.runners.silence import Heard
 
@@ -96,6 +98,7 @@ class Engine:
         self.pipeline = Pipeline(self.settings)
         self.references = References(self.home)
         self.kept = SettingsKept(self.home)
+        self.rules_kept = RulesKept(self.home)
         self.seen = Seen(sealed_lookup(self.home))
         self.positions: dict[str, dict[str, Any]] = {}
         self.heard: dict[str, Heard] = {}
@@ -111,6 +114,7 @@ class Engine:
         start = None
         if found is None:
             self.outputs.rewind(0, 0)
+            self.outputs.findings.rewind(0)
         else:
             self._restore(*found)
             # by position, not by height: frames that hold no record share a height
@@ -120,11 +124,15 @@ class Engine:
 
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
+        self.outputs.findings.rewind(int(state.get("findings_bytes", 0)))
         self.pipeline = Pipeline(self.kept.take(state["settings"]))
         # names first, then the tables, whose arrays index them
         self.pipeline.restore(state)
         for name, key in state["references"].items():
             self.pipeline.apply(name, self.references.take(name, key))
+        if state.get("rules"):
+            self.pipeline.rules = ruleset_of(self.rules_kept.take(state["rules"]["in_force"]))
+            self.pipeline.rules.restore(state["rules"]["state"])
         own = {key.removeprefix("seen/"): value for key, value in state.items() if key.startswith("seen/")}
         self.seen = Seen.restore(own, sealed_lookup(self.home))
         self.positions = state["positions"]
@@ -180,6 +188,20 @@ class Engine:
         changes = self.references.changes(loaded)
         self._control += [("wb.reload", change) for change in changes]
         return [change["table"] for change in changes]
+
+    def take_rules(self, source: RuleSource) -> bool:
+        """Note users' rules (and snoozes) that changed; in force, journaled, with the next records. Whether they did.
+
+        Raises:
+            SettingsError, LimitError: the folder cannot be read.
+        """
+        if source.folder is None and not self.rules_kept.in_force:
+            return False
+        change = self.rules_kept.change_to(source.bundle(read_snoozes(self.home)))
+        self._control = [pair for pair in self._control if pair[0] != "wb.rules"]
+        if change is not None:
+            self._control.append(("wb.rules", change))
+        return change is not None
 
     def declare(self, source: str, masking: str) -> None:
         """Say that a source is read now, and whether its logs can tell masked looks ("known" or "unknown").
@@ -301,7 +323,8 @@ class Engine:
         records = table.slice(controls).combine_chunks() if controls else table
         columns = columns_of(records, seq + controls)
         output = self.pipeline.step(columns)
-        self.outputs.write(columns, output.verdicts, self.pipeline.context.labels, output.interventions)
+        labels = self.pipeline.context.labels
+        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings)
         self._hear(records, columns.arrival)
         self._count(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + table.num_rows
@@ -320,6 +343,8 @@ class Engine:
             settings = self.kept.take(told)
             if before.get("digest") != told["digest"]:
                 self.pipeline = self.pipeline.switched(settings)
+        elif kind == "wb.rules":
+            self.pipeline.rules = ruleset_of(self.rules_kept.take(told), self.pipeline.rules)
         elif kind == "wb.source":
             self.masking[told["source"]] = told["masking"]
         elif kind == "wb.reload":
@@ -358,11 +383,13 @@ class Engine:
         state: dict[str, Any] = self.pipeline.snapshot()
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
-            "interventions_bytes": marked, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
+            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
             "positions": self.positions, "masking": self.masking, "settings": self.kept.in_force,
             "arrival": self.arrival, "counts": vars(self.counts),
             "heard": {name: [heard.last, heard.pauses] for name, heard in self.heard.items()},
         }  # fmt: skip
+        if self.rules_kept.in_force:
+            state["rules"] = {"in_force": self.rules_kept.in_force, "state": self.pipeline.rules.snapshot()}
         try:
             save_checkpoint(self.home, self.done, state)
         except OSError as error:

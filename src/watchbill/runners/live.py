@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from watchbill.core.errors import SettingsError, SourceError, WatchbillError
+from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
 from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
@@ -107,6 +107,7 @@ class LiveRunner:
         try:
             self._listen()
             engine.take_tables(loaded)
+            engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
             self.ready.set()
@@ -221,11 +222,15 @@ class LiveRunner:
         self.progress.on_batch(engine, engine.positions)
 
     def _reload(self, engine: Engine) -> None:
-        """Look at the reference folder again; a table that cannot be read leaves the old one in force, and is told."""
+        """Look at the reference and rules folders again; what cannot be read leaves the old in force, and is told."""
         try:
+            if engine.take_rules(self.config.rules):
+                self.progress.on_phase(
+                    "rules changed; in force from the next record (`watchbill rules lint` checks them)"
+                )
             for name in engine.reload(self.config.reference):
                 self.progress.on_phase(f"reference table {name} changed; in force from the next record")
-        except SettingsError as error:
+        except (SettingsError, LimitError, LedgerError) as error:
             self.progress.on_phase(str(error))
 
     def _settle_rest(self) -> None:

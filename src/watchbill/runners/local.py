@@ -17,6 +17,7 @@ from watchbill.core.settings import Settings
 from watchbill.ledger.sealing import Sealer, SealReport
 from watchbill.records.parse import parse_ndjson
 from watchbill.responses.policy import DECISIONS
+from watchbill.rules.bundle import RuleSource
 from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
@@ -59,7 +60,7 @@ class Ran:
 def replay(
     sources: Sequence[Source], home: Path, out: Path, settings: Settings, *, reference: Path | None = None,
     limits: RecordLimits | None = None, clock: Clock | None = None, progress: Progress | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    rules: RuleSource | None = None, checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Ran:  # fmt: skip
     """Replay sources to their end and write the files of contract/outputs.md into `out`.
 
@@ -79,6 +80,7 @@ def replay(
     finished = False
     try:
         engine.take_tables(loaded)
+        engine.take_rules(rules or RuleSource())
         progress.on_phase("reading")
         last = clock.monotonic()
         for source in sources:

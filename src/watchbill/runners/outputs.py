@@ -23,6 +23,7 @@ from watchbill.ledger.frames import unpack_lines
 from watchbill.ledger.journal import read_from
 from watchbill.records.batch import Quarantined
 from watchbill.responses.policy import DECISIONS
+from watchbill.runners.findings import FindingsFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,6 +74,7 @@ class OutputFiles:
         self.parts = home / "parts"
         self.parts.mkdir(parents=True, exist_ok=True)
         self.interventions = home / "interventions.ndjson"
+        self.findings = FindingsFile(home)
         self._writer: pq.ParquetWriter | None = None
         self._from = 0
         self._bytes = 0
@@ -88,8 +90,9 @@ class OutputFiles:
         self._from, self._bytes = height, interventions_bytes
 
     def write(
-        self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]]
-    ) -> None:
+        self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]],
+        findings: Iterable[dict[str, Any]] = (),
+    ) -> None:  # fmt: skip
         """Append what one step said.
 
         Raises:
@@ -107,6 +110,7 @@ class OutputFiles:
                 with self.interventions.open("ab") as handle:
                     handle.write(lines)
                 self._bytes += len(lines)
+            self.findings.write(findings)
         except OSError as error:
             raise _full(error, self.home) from error
 
@@ -125,6 +129,7 @@ class OutputFiles:
             self._from = height
             if self.interventions.exists():
                 _sync(self.interventions)
+            self.findings.mark()
         except OSError as error:
             raise _full(error, self.home) from error
         return self._bytes
@@ -154,6 +159,7 @@ class OutputFiles:
             shutil.copyfile(self.interventions, out / "interventions.ndjson")
         else:
             (out / "interventions.ndjson").touch()
+        self.findings.publish(out)
 
 
 def _full(error: OSError, home: Path) -> LedgerFull:

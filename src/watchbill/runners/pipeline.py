@@ -8,7 +8,7 @@ the output is fixed: no clock, no randomness, no input but the journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,9 @@ from watchbill.context.roster import post_at
 from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors, surroundings_of
 from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
+from watchbill.rules.ruleset import RuleSet
+from watchbill.rules.settings import RuleSettings
+from watchbill.runners.ruling import name_rules, rule_on
 from watchbill.scoring.fuse import fuse
 
 if TYPE_CHECKING:
@@ -53,10 +56,11 @@ class Verdicts:
 
 @dataclass(slots=True)
 class Output:
-    """What a step says: verdicts, and interventions as rows of interventions.ndjson."""
+    """What a step says: verdicts, interventions as rows of interventions.ndjson, findings of users' rules."""
 
     verdicts: Verdicts
     interventions: list[dict[str, Any]]
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Pipeline:
@@ -71,6 +75,7 @@ class Pipeline:
         self.detectors = load_detectors(settings)
         self.standing = np.zeros(0, STANDING)
         self.book = CaseBook()
+        self.rules = RuleSet([], RuleSettings())
         self._watched = np.zeros(0, np.int32)  # dense accounts that have a case
         self.table_tick = 0
         self.around = Surroundings()
@@ -78,7 +83,9 @@ class Pipeline:
         self._weights = np.array([weights.get(family, 0.0) for family in FAMILIES])
         self._limits = thresholds(settings.policy)
         self._spans = spans_ms(settings.policy)
-        self.on_scores: Callable[..., None] | None = None  # runners/trace.py: the lab asks what else would have been done
+        self.on_scores: Callable[..., None] | None = (
+            None  # runners/trace.py: the lab asks what else would have been done
+        )
         self.refresh()
 
     # -- reference ---------------------------------------------------------------------------------------------
@@ -100,13 +107,14 @@ class Pipeline:
         """Score a batch of records in order of seq; state changes in place."""
         parts: list[Verdicts] = []
         interventions: list[dict[str, Any]] = []
+        self._findings: list[dict[str, Any]] = []
         for start, stop in self._cuts(columns):
             piece = columns if stop - start == len(columns) else columns.cut(start, stop)
             verdicts, changes = self._piece(piece)
             verdicts.row = verdicts.row + np.int32(start)
             parts.append(verdicts)
             interventions += changes
-        return Output(_joined(parts), interventions)
+        return Output(_joined(parts), interventions, self._findings)
 
     def _cuts(self, columns: Columns) -> Iterator[tuple[int, int]]:
         """Pieces within one table tick and one UTC hour; tables are published where a new tick begins."""
@@ -154,6 +162,7 @@ class Pipeline:
         fuse(evidence, self._weights, risk.prior_log_odds, risk.family_cap_nats, guarantee, posterior)
         if self.on_scores is not None:
             self.on_scores(events, guarantee, posterior, left, self._steps)
+        findings = rule_on(self.rules, self.context, columns, facts, events, guarantee, self._limits)
         decisions, records = np.zeros(n, np.uint8), np.zeros(n, np.int32)
         changes = np.zeros(3 * n, CHANGE)
         relax = float(np.log(self.settings.policy.relax_factor))
@@ -162,6 +171,8 @@ class Pipeline:
             changes,
         )  # fmt: skip
         rows = self._gather(changes[:count], events, records, columns, said, posterior)
+        name_rules(findings, rows, self.book)
+        self._findings += findings
         looks = events["kind"] == LOOK
         verdicts = Verdicts(
             events["row"][looks], decisions[looks], events["reason"][looks], posterior[looks], left[looks]
@@ -266,6 +277,7 @@ class Pipeline:
         saved = self.snapshot()
         fresh = Pipeline(settings)
         fresh.on_scores = self.on_scores
+        fresh.rules = self.rules
         if fresh.context.roles != self.context.roles:
             learned = ("coverage/", "detector.volume/")
             saved = {name: value for name, value in saved.items() if not name.startswith(learned)}

@@ -1,0 +1,1 @@
+"""The users' own rules: Sigma texts in, findings out."""
