@@ -12,11 +12,19 @@ from hypothesis import strategies as st
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
 from watchbill.core.settings import PolicySettings
 from watchbill.responses.policy import (
+    ASK_REASON,
     CHANGE,
     DECISIONS,
+    FOREVER,
+    MASK,
+    NONE,
     STANDING,
+    STEP_UP,
     STEPS,
+    SUSPEND,
     apply_policy,
+    hold,
+    release,
     spans_ms,
     thresholds,
     wanted_step,
@@ -194,6 +202,26 @@ def test_whatever_comes_nobody_is_held_without_end(items: list[tuple[int, float,
     assert row["until"] - clock * MINUTE <= longest
     # and calm looks after that are allowed
     assert Ladder.run(ladder, [fine(clock + 2 * DAY + 30), fine(clock + 4 * DAY)])[0][-1] == "allow"
+
+
+def test_what_a_person_confirmed_stays_until_it_is_lifted() -> None:
+    ladder = Ladder()
+    ladder.run([look(0, STOP), look(20)])  # suspended, nobody looked: masked work
+    assert hold(ladder.standing, 0, SUSPEND) == (MASK, SUSPEND)
+    calm = [fine(30), retract(40, 0.0), look(3 * DAY), look(300 * DAY, STOP)]
+    assert ladder.run(calm) == (["deny"] * 3, [])
+    assert release(ladder.standing, 0) == (SUSPEND, NONE)
+    assert ladder.run([look(301 * DAY, ASK)]) == (["ask_reason"], [f"none>ask_reason {302 * DAY}"])
+
+
+def test_a_held_step_rises_on_new_evidence_and_falls_back_to_what_was_confirmed() -> None:
+    ladder = Ladder()
+    ladder.run([look(0, UP)])
+    assert hold(ladder.standing, 0, ASK_REASON) == (STEP_UP, STEP_UP)
+    said, made = ladder.run([look(1, SLOW), look(2, END), look(17, ASK), look(900 * DAY)])
+    assert said == ["throttle", "deny", "step_up", "step_up"]
+    assert [change.split()[0] for change in made] == ["step_up>throttle", "throttle>end_session", "end_session>step_up"]
+    assert ladder.standing[0]["until"] == FOREVER
 
 
 def test_spans_are_those_of_the_settings() -> None:

@@ -3,7 +3,8 @@
 Pure: standing and one event in, standing and a decision out, row by row in order of seq. A step is taken when the
 guarantee number passes its threshold, expires by itself, and is relaxed when evidence is taken back. Nobody is suspended
 for longer than it takes a person to look: after that the account works on with masked values; and an ended session is
-followed by proof of presence, not by a locked door.
+followed by proof of presence, not by a locked door. A step that a person confirmed stays until a person lifts it (`hold`,
+`release`); no looks and no late reason relax it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ STANDING: Final = np.dtype(
         ("since", np.int64),  # time of the first unexplained record of the running evidence
         ("records", np.int32),  # unexplained unmasked first looks since then
         ("step", np.uint8),
+        ("held", np.uint8),  # the step that a person confirmed, 0 = none
         (
             "whole",
             np.uint8,
@@ -50,6 +52,8 @@ CHANGE: Final = np.dtype(
 )  # fmt: skip
 """One step up or down; `event` is the index of the event that made it; `since`, `records`: the standing's, just then."""
 
+FOREVER: Final = np.iinfo(np.int64).max
+"""`until` of a step that a person confirmed."""
 _HOUR_MS: Final = 3_600_000
 
 
@@ -100,6 +104,26 @@ def _decision(standing: Row, reveal: bool, unexplained: bool, short: bool) -> in
 
 
 @kernel
+def _lapse(
+    standing: Row, event: int, account: int, now: int, spans_ms: NDArray[np.int64], changes: NDArray[np.void],
+    count: int,
+) -> int:  # fmt: skip
+    """A step is over: what was confirmed stands again, a shut-out gives way to something milder, the rest to nothing."""
+    if standing.held:
+        return int(_change(standing, event, account, standing.held, FOREVER, changes, count))
+    if standing.step == SUSPEND:
+        # nobody looked in time: the firm's failure, not the person's
+        standing.whole, standing.quiet_until = 1, now + spans_ms[0]
+        return int(_change(standing, event, account, MASK, now + spans_ms[0], changes, count))
+    if standing.step == END_SESSION:
+        # the session is over; whoever comes back proves presence, and is not shut out for longer than that
+        standing.quiet_until = now + spans_ms[0]
+        return int(_change(standing, event, account, STEP_UP, now + spans_ms[0], changes, count))
+    standing.whole = 0
+    return int(_change(standing, event, account, NONE, 0, changes, count))
+
+
+@kernel
 def apply_policy(
     events: NDArray[np.void], guarantee: NDArray[np.float32], left: NDArray[np.float32], standings: NDArray[np.void],
     limits: NDArray[np.float64], relax: float, spans_ms: NDArray[np.int64], steps: NDArray[np.uint8],
@@ -125,17 +149,7 @@ def apply_policy(
         standing = standings[event.account]
         now = event.arrival
         if standing.step and now >= standing.until:
-            if standing.step == SUSPEND:
-                # nobody looked in time: the firm's failure, not the person's
-                standing.whole, standing.quiet_until = 1, now + spans_ms[0]
-                count = _change(standing, i, event.account, MASK, now + spans_ms[0], changes, count)
-            elif standing.step == END_SESSION:
-                # the session is over; whoever comes back proves presence, and is not shut out for longer than that
-                standing.quiet_until = now + spans_ms[0]
-                count = _change(standing, i, event.account, STEP_UP, now + spans_ms[0], changes, count)
-            else:
-                standing.whole = 0
-                count = _change(standing, i, event.account, NONE, 0, changes, count)
+            count = _lapse(standing, i, event.account, now, spans_ms, changes, count)
         if event.kind == LOOK and event.first and event.reveal and event.reason == 0:
             if guarantee[i] <= 0 or standing.records == 0:
                 standing.since, standing.records = event.time, 0
@@ -148,7 +162,7 @@ def apply_policy(
         may_relax = (standing.step == ASK_REASON and (asked_ms >= _HOUR_MS or event.kind == RETRACT)) or (
             standing.step > ASK_REASON and event.kind == RETRACT
         )
-        if may_relax and guarantee[i] < limits[standing.step] - relax:
+        if may_relax and not standing.held and guarantee[i] < limits[standing.step] - relax:
             until = now + spans_ms[0] if step else 0
             if step == END_SESSION:
                 # what speaks for a person never shuts them out for longer
@@ -158,14 +172,40 @@ def apply_policy(
             continue
         if step > standing.step and now >= standing.quiet_until:
             standing.whole = 0
-            span = spans_ms[1] if step >= END_SESSION else spans_ms[0]
-            count = _change(standing, i, event.account, step, now + span, changes, count)
+            until = now + (spans_ms[1] if step >= END_SESSION else spans_ms[0])
+            if standing.held and step < END_SESSION:
+                until = FOREVER
+            count = _change(standing, i, event.account, step, until, changes, count)
         if event.kind == LOOK:
             short = left[i] < 0 and steps[event.role] == 1
             if short and standing.step == NONE:
                 count = _change(standing, i, event.account, MASK, now + spans_ms[2], changes, count)
             decisions[i] = _decision(standing, event.reveal == 1, event.reason == 0, short)
     return count
+
+
+def hold(standings: NDArray[np.void], account: int, worst: int) -> tuple[int, int]:
+    """A person confirmed the misuse: the account is held at its case's worst step, at least proof of presence, without end.
+
+    Returns:
+        (old step, new step).
+    """
+    row = standings[account : account + 1]
+    old = int(row["step"][0])
+    row["held"] = row["step"] = new = max(old, worst, STEP_UP)
+    row["until"], row["quiet_until"], row["whole"] = FOREVER, 0, 0
+    return old, new
+
+
+def release(standings: NDArray[np.void], account: int) -> tuple[int, int]:
+    """A person dismissed the suspicion, or lifted the step: the account stands as if nothing had been.
+
+    Returns:
+        (old step, NONE).
+    """
+    old = int(standings["step"][account])
+    standings[account : account + 1] = np.zeros(1, STANDING)
+    return old, NONE
 
 
 def spans_ms(settings: PolicySettings) -> NDArray[np.int64]:
