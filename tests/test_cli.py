@@ -12,7 +12,7 @@ from watchbill.core.errors import LedgerBusy, NotFoundError, SettingsError
 
 COMMANDS = (
     "replay", "run", "status", "cases", "case", "saw", "who-saw", "verify", "quarantine", "detectors", "config", "assess",
-    "world", "demo",
+    "world", "demo", "trial",
 )  # fmt: skip
 
 

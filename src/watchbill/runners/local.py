@@ -24,6 +24,7 @@ from watchbill.runners.engine import Engine
 from watchbill.runners.outputs import refused, write_json, write_lines
 from watchbill.runners.references import read_folder
 from watchbill.runners.status import sources_of, status_of
+from watchbill.runners.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,9 +61,9 @@ class Ran:
 def replay(
     sources: Sequence[Source], home: Path, out: Path, settings: Settings, *, reference: Path | None = None,
     limits: RecordLimits | None = None, clock: Clock | None = None, progress: Progress | None = None,
-    rules: RuleSource | None = None, checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    rules: RuleSource | None = None, checkpoint_seconds: float = CHECKPOINT_SECONDS, trace: Path | None = None,
 ) -> Ran:  # fmt: skip
-    """Replay sources to their end and write the files of contract/outputs.md into `out`.
+    """Replay sources to their end and write the files of contract/outputs.md into `out`; `trace` as runners/trace.py.
 
     Raises:
         LedgerBusy: another process writes the home.
@@ -75,6 +76,8 @@ def replay(
     progress.on_phase("opening the home and replaying what the last checkpoint does not hold")
     engine = Engine(home, settings, clock, limits=limits, replay=True)
     engine.on_full = progress.on_phase
+    traced = Trace(trace) if trace is not None else None
+    engine.pipeline.on_scores = traced.write if traced is not None else None
     repaired = engine.journal.repaired
     sealer = Sealer.start(home, rows_max=SEGMENT_ROWS, nice=0)
     finished = False
@@ -98,6 +101,8 @@ def replay(
         engine.checkpoint()
     finally:
         engine.close()
+        if traced is not None:
+            traced.close()
         progress.on_phase("sealing")
         report = sealer.finish(SEAL_SECONDS_MAX)
     summary = publish(engine, out, clock.monotonic() - began, report)

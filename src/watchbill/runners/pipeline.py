@@ -160,12 +160,12 @@ class Pipeline:
         guarantee, posterior = np.zeros(n, np.float32), np.zeros(n, np.float32)
         risk = self.settings.risk
         fuse(evidence, self._weights, risk.prior_log_odds, risk.family_cap_nats, guarantee, posterior)
-        if self.on_scores is not None:
-            self.on_scores(events, guarantee, posterior, left, self._steps)
         findings = rule_on(self.rules, self.context, columns, facts, events, guarantee, self._limits)
         decisions, records = np.zeros(n, np.uint8), np.zeros(n, np.int32)
         changes = np.zeros(3 * n, CHANGE)
         relax = float(np.log(self.settings.policy.relax_factor))
+        if self.on_scores is not None:
+            self.on_scores(events, guarantee, left, self._steps)
         count = apply_policy(
             events, guarantee, left, self.standing, self._limits, relax, self._spans, self._steps, decisions, records,
             changes,

@@ -1,0 +1,49 @@
+"""`watchbill trial`: what it refuses before anything is built, and one small trial from end to end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from commands.conftest import Told
+
+Run = Callable[..., Told]
+SMALL = ("--days", "4", "--outlets", "4", "--control-outlets", "4", "--scale", "0.2", "--stress", "none")
+
+
+def test_mixed_seeds_are_refused(run: Run, tmp_path: Path) -> None:
+    told = run("trial", "--seeds", "5,2001", "--out", tmp_path / "t")
+    assert told.code == 2
+    assert "mixed" in told.err
+    assert not (tmp_path / "t").exists()
+
+
+def test_calibration_on_judged_seeds_is_refused(run: Run, tmp_path: Path) -> None:
+    told = run("trial", "calibrate", "--seeds", "2001", "--out", tmp_path / "t", "--file", tmp_path / "c.json")
+    assert told.code == 2
+    assert "must be tuned" in told.err
+    assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.slow
+def test_a_small_trial_from_end_to_end_and_again(run: Run, tmp_path: Path) -> None:
+    words = ("trial", "--seeds", "1", "--attacks", "blatant_lease", *SMALL, "--out", tmp_path / "t")
+    told = run(*words, "--json")
+    assert told.code == 0, told.err
+    report = told.json
+    assert report["purpose"] == "tuned"
+    assert report["worlds"] == 3
+    assert [row["kind"] for row in report["kinds"]] == ["blatant_lease"]
+    figures = {row["key"]: row for row in report["table"]}
+    assert figures["action_p99"]["value"] > 0
+    assert figures["stepped_up"]["value"] is not None
+    ET.fromstring((tmp_path / "t" / "curve.svg").read_text())  # noqa: S314  our own text
+    assert run(*words, "--json").code == 2
+    again = run(*words, "--json", "--resume")
+    assert again.json == report
+    assert list((tmp_path / "t" / "worlds").iterdir()) == []
+    assert json.loads((tmp_path / "t" / "report.json").read_text()) == report
