@@ -43,7 +43,7 @@ def test_same_seed_same_bytes_and_other_seed_other_bytes(tmp_path: Path) -> None
         build_world(tmp_path / name, seed=seed, **options)
     first, again, other = (digest(tmp_path / name) for name in "abc")
     assert first == again
-    assert len(first) == 7 + 7 + 3
+    assert len(first) == 7 + 7 + 4
     day = "records/2025-03-04.ndjson"
     assert first[day] != other[day]
 

@@ -11,6 +11,7 @@ from watchbill.commands.common import JsonOption, print_json
 from watchbill.commands.show import say, table
 
 if TYPE_CHECKING:
+    from watchbill.lab.attacks.base import AttackSpec
     from watchbill.lab.simulator.world import WorldReport
 
 
@@ -29,11 +30,15 @@ def world_command(
     parcels: bool = typer.Option(False, help="Also write reference/parcels.csv (large)."),
     uuid_ids: bool = typer.Option(False, help="UUIDs for parcels, customers and accounts."),
     honest: bool = typer.Option(False, "--honest", help="Stage no attack."),
+    attacks: str = typer.Option("", "--attacks", help="all, or kinds with commas between; else the five usual ones."),
+    stress: str = typer.Option("usual", "--stress", help="A named bad week of honest work, as docs/lab.md lists them."),
+    extra: Path | None = typer.Option(None, "--extra-attacks", help="A folder with further attack files."),
     as_json: bool = JsonOption,
 ) -> None:
     """Write a made-up carrier: its records, its reference tables, and the truth about who misused what."""
     if form not in {"ndjson", "parquet", "arrow"}:
         raise typer.BadParameter("choose ndjson, parquet or arrow", param_hint="--format")
+    from watchbill.lab.simulator.settings import HonestStress
     from watchbill.lab.simulator.world import build_world
 
     chosen: Literal["ndjson", "parquet", "arrow"] = (
@@ -41,12 +46,31 @@ def world_command(
     )
     report = build_world(
         out, seed=seed, days=days, outlets=outlets, scale=scale, format=chosen, parcels=parcels, uuid_ids=uuid_ids,
-        attacks=() if honest else None,
+        attacks=() if honest else _chosen(attacks, days, extra), honest_stress=HonestStress.scenario(stress),
+        extra_attacks=extra,
     )  # fmt: skip
     if as_json:
         print_json(plain(report))
     else:
         _say(report)
+
+
+def _chosen(names: str, days: int, extra: Path | None) -> list[AttackSpec] | None:
+    """Specifications for `--attacks`; None = the usual ones.
+
+    Raises:
+        typer.BadParameter: the world is too short for the attacks named.
+    """
+    if not names:
+        return None
+    from watchbill.lab.attacks.base import load_attacks
+    from watchbill.lab.simulator.staging import spread_attacks
+
+    kinds = list(load_attacks(extra)) if names == "all" else [name.strip() for name in names.split(",")]
+    specs = spread_attacks(days, kinds)
+    if not specs:
+        raise typer.BadParameter("attacks need a world of 7 days or more", param_hint="--attacks")
+    return specs
 
 
 def plain(report: WorldReport) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def test_default_attacks_come_after_history() -> None:
         assert {s.kind for s in specs} == set(DEFAULT_ATTACKS)
         assert all(s.day is not None and FIRST_DAY <= s.day < days for s in specs)
     assert default_attacks(WorldSettings(1, 6, 12)) == []
-    every = spread_attacks(WorldSettings(1, 14, 12), sorted(KINDS))
+    every = spread_attacks(14, sorted(KINDS))
     assert [s.kind for s in every] == sorted(KINDS)
     assert all(FIRST_DAY <= (s.day or 0) < 14 for s in every)
 

@@ -38,7 +38,7 @@ from watchbill.lab.simulator.rows import (
 )  # fmt: skip
 from watchbill.lab.simulator.seeds import I64, mix
 from watchbill.lab.simulator.settings import WorldSettings
-from watchbill.lab.simulator.staff import CLERK, COURIER, OUTLET_PCS, ROLES, SERVICE, Staff, Terminals, attach
+from watchbill.lab.simulator.staff import CLERK, COURIER, ROLES, SERVICE, Staff, Terminals, attach
 
 FIRST_DAY: Final = 5
 """No attack by default before this day (counted from 0), so that history exists."""
@@ -116,7 +116,7 @@ class View:
 
     def label_pc(self, outlet: int) -> int:
         """The outlet's label PC, which several people use."""
-        return self.terminals.pc_start + outlet * OUTLET_PCS + OUTLET_PCS - 1
+        return self.terminals.label_start + outlet
 
     def works(self, account: int) -> bool:
         """Whether the account's owner is at work today."""
@@ -313,7 +313,9 @@ def sitting(
 def own_work(view: View, account: int, parcels: Rows, time: I64, *, what: str = "view") -> Rows:
     """Looks that the owner himself adds to his work, in his own sessions, on his own terminal and address."""
     app = {COURIER: "handset", SERVICE: "counter", CLERK: "station"}.get(int(view.staff.role[account]), "admin")
-    rows = steal(parcels, time, account=account, device=0, ip=0, session=0, what=what, app=app, operator=OWNER)
+    rows = steal(
+        parcels, time, account=account, device=ABSENT, ip=ABSENT, session=ABSENT, what=what, app=app, operator=OWNER
+    )
     attach(rows, view.staff, view.places, view.terminals)
     return rows
 

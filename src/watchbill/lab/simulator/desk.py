@@ -35,6 +35,8 @@ from watchbill.lab.simulator.staff import CLAIMS, HOTLINE, IT, LEGAL, SERVICE, S
 
 OPEN_HOURS: Final = (8.5, 20.0)
 CLEARING: Final = 17 * HOUR
+SITTING_TENTHS: Final = 6
+"""Tenths of a desk's looks that wait for a sitting (est.)."""
 LOOSE_TICKETS: Final = 9 * 10**14
 """Numbers of tickets that belong to no parcel start here."""
 
@@ -54,6 +56,7 @@ def desk_rows(settings: WorldSettings, places: Places, staff: Staff, life: Life)
             _tickets(settings, staff, life, rng, "change", SERVICE, rates.change_ticket),
             _claims(settings, places, staff, life, rng),
             _scams(settings, life, rng),
+            _chase(settings, staff, life, rng, "arr_home", origin, rates.return_look),
         ]
     )
 
@@ -86,6 +89,7 @@ def _chase(
     has = some(life.has(event), chance, rng)
     time = office_time(life.at[has, E[event]], rng)
     who, cover = _desk_of(staff, outlet[has], time, rng)
+    time = _next_sitting(who, life.parcels["waybill"][has], time)
     sets = np.where(rng.random(len(has)) < 0.3, F_BOTH_CONTACT, F_FULL)
     looks = look_rows(
         len(has), "view", life.parcels[has], time=time, account=who, app=app("counter"), fieldset=sets, first=1
@@ -97,6 +101,13 @@ def _chase(
     masked["masked"], masked["first"] = 1, 0
     masked["time"] -= minutes(rng, 0.05, 1, len(masked))
     return pile([looks, masked, _list_searches(settings, looks, rng), again(settings, looks, rng)])
+
+
+def _next_sitting(who: I64, waybill: I64, time: I64) -> I64:
+    """People take such work up in sittings: most of it waits for the person's next one, 15 to 60 minutes apart."""
+    period = (15 + choose(who, 51, 46)) * MINUTE
+    start = time + (choose(who, 52, 60) * MINUTE - time) % period
+    return np.where(choose(waybill, 53, 10) < SITTING_TENTHS, start, time)
 
 
 def _list_searches(settings: WorldSettings, looks: Rows, rng: np.random.Generator) -> Rows:
@@ -204,10 +215,25 @@ def _claims(settings: WorldSettings, places: Places, staff: Staff, life: Life, r
         looks["first"] = int(k == 0)
         working = (who >= 0) & staff.is_working(np.maximum(who, 0), time // DAY)
         chunks.append(looks[working])
+    chunks.append(_claims_lists(settings, life, has, who, opened, number))
     tickets = ticket_rows(
         n, "claim", number, life.parcels["waybill"][has], who, opened, opened + (looks_each + 2) * DAY
     )
     return pile([tickets[np.tile(who, 2) >= 0], *chunks])
+
+
+def _claims_lists(settings: WorldSettings, life: Life, has: I64, who: I64, opened: I64, number: I64) -> Rows:
+    """At the end of some days a handler exports the claims that were opened for him that day."""
+    day = opened // DAY
+    chosen = (who >= 0) & (choose(who * 977 + day, 81, 1000) < settings.rates.claims_export * 1000)
+    time = day * DAY + 17 * HOUR + 40 * MINUTE + choose(who + day * 31, 82, 60) * MINUTE
+    pick = np.flatnonzero(chosen & (opened < time))
+    looks = look_rows(
+        len(pick), "export", life.parcels[has[pick]], account=who[pick], app=app("claims"), fieldset=F_CONTACT,
+        ticket=number[pick], trace=opened[pick], page=1,
+    )  # fmt: skip
+    looks["time"] = time[pick] + choose(number[pick], 83, 900)
+    return looks
 
 
 def _scams(settings: WorldSettings, life: Life, rng: np.random.Generator) -> Rows:
@@ -275,8 +301,20 @@ def _legal(
         1, kind=kind("ticket"), time=opened, ticket=number, assignee=who, type=ticket_type("legal"), state=0
     )
     ticket["until"] = opened + 7 * DAY
-    time = opened + 20 * MINUTE + np.arange(n) * 30_000 + minutes(rng, 0, 0.4, n)
+    # Every other request is answered by an export, all at once.
+    export = day // settings.rates.legal_every_days % 2 == 1
+    clicked = np.arange(n) * 30_000 + minutes(rng, 0, 0.4, n)
+    time = opened + 20 * MINUTE + (np.arange(n) * 5 if export else clicked)
     looks = look_rows(
-        n, "view", parcels, time=time, account=who, app=app("admin"), ticket=number, reason=5, fieldset=F_BOTH, first=1
+        n,
+        "export" if export else "view",
+        parcels,
+        time=time,
+        account=who,
+        app=app("admin"),
+        ticket=number,
+        reason=5,
+        fieldset=F_BOTH,
+        first=1,
     )
     return pile([ticket, looks])

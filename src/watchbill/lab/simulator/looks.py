@@ -73,6 +73,9 @@ def trace_to(rows: Rows, life: Life, has: I64, event: str) -> None:
     rows["trace"] = life.at[at]
     why = np.where(life.down[at], confuser("feed_down"), confuser("late_scan"))
     rows["confuser"] = np.where(life.received[at] > rows["time"], why, rows["confuser"])
+    # The scan may seem to come after the look; no clock is wrong by as much as five minutes.
+    ahead = life.skewed[at] & (rows["time"] - life.at[at] < 5 * MINUTE)
+    rows["confuser"] = np.where(ahead, confuser("clock_skew"), rows["confuser"])
 
 
 def _courier(settings: WorldSettings, life: Life, rng: np.random.Generator, event: str, courier: I64) -> Rows:
@@ -156,7 +159,7 @@ def _hub(settings: WorldSettings, places: Places, staff: Staff, life: Life, rng:
     ):
         has = some(life.has(event), settings.rates.hub_look, rng)
         time = life.at[has, E[event]] + minutes(rng, 5, 300, len(has))
-        who = staff.pick(HUB, hub[has], time // DAY, rng)
+        who = staff.pick(HUB, hub[has], time // DAY, rng, time=time)
         looks = look_rows(
             len(has), "view", life.parcels[has], time=time, account=who, app=app("hub"), fieldset=F_ADDRESS, first=1
         )
@@ -168,7 +171,7 @@ def _hub(settings: WorldSettings, places: Places, staff: Staff, life: Life, rng:
 def _robots(settings: WorldSettings, staff: Staff, life: Life, rng: np.random.Generator) -> Rows:
     """Label printing right after the order, and a notice to the recipient when a parcel waits at a station."""
     robots = np.flatnonzero(staff.role == ROBOT)
-    labels, notices = robots[robots % 2 == robots[0] % 2], robots[robots % 2 != robots[0] % 2]
+    labels, notices = robots[0::2], robots[1::2]
     has = some(life.has("ordered"), settings.rates.label_print, rng)
     label = look_rows(
         len(has), "print", life.parcels[has], app=app("label"), account=labels[life.parcels["origin"][has] % len(labels)],

@@ -38,7 +38,7 @@ POPULATION: Final = 4000
 class Life:
     """Parcels of one order day (n rows) and the time of each event (n x events, NO_TIME where it never happens).
 
-    `received` is when a late scan reached the log (-1: at once; `down`: because the feed was),  `pickup` and `courier2` the accounts of the pick-up and
+    `received` is when a late scan reached the log (-1: at once; `down`: because the feed was; `skewed`: its clock is ahead),  `pickup` and `courier2` the accounts of the pick-up and
     the second try (-1: nobody), `mid` the hub half way, `home` the outlet whose staff have the parcel.
     """
 
@@ -47,6 +47,7 @@ class Life:
     at: I64
     received: I64
     down: npt.NDArray[np.bool_]
+    skewed: npt.NDArray[np.bool_]
     pickup: I64
     courier2: I64
     mid: I64
@@ -72,6 +73,19 @@ def surge_factor(settings: WorldSettings, day: int) -> float:
     return settings.stress.surge if first <= day < first + settings.stress.surge_days else 1.0
 
 
+def weekly_factor(settings: WorldSettings, day: int) -> float:
+    """Factor on orders by day of the week: most on Monday, fewest on Sunday, mean 1."""
+    return 1 + settings.rates.weekly * (3 - (settings.weekday + day) % 7) / 3
+
+
+def return_share(settings: WorldSettings, day: int) -> float:
+    """Share of the day's orders that are refused: on two days of a mass return many."""
+    if settings.stress.mass_return <= 0:
+        return settings.rates.refused
+    first = int(rng_for(settings.seed, "mass return").integers(0, max(settings.days - 4, 1)))
+    return settings.stress.mass_return if first <= day < first + 2 else settings.rates.refused
+
+
 def subject_of(kind: int, outlet: I64, number: I64) -> I64:
     """A customer's number: kind (1 person, 2 shop), outlet, number in it."""
     return kind * 10**10 + outlet.astype(np.int64) * 10**5 + number
@@ -86,7 +100,12 @@ def live(settings: WorldSettings, places: Places, staff: Staff, day: int) -> Lif
     """All parcels ordered on `day`, with their lives."""
     rng = rng_for(settings.seed, "parcels", day)
     couriers = np.flatnonzero((staff.role == COURIER) & (staff.rate > 0))
-    mean = staff.rate[couriers] * surge_factor(settings, day) * rng.gamma(25, 1 / 25, len(couriers))
+    mean = (
+        staff.rate[couriers]
+        * surge_factor(settings, day)
+        * weekly_factor(settings, day)
+        * rng.gamma(25, 1 / 25, len(couriers))
+    )
     route = np.repeat(couriers, rng.poisson(mean))
     n = len(route)
     parcels = np.zeros(n, PARCEL)
@@ -157,7 +176,7 @@ def _fates(
     at[rerouted, E["rerouted"]] = at[rerouted, E["dep_b"]] - 10 * MINUTE
     new = np.where(rerouted, (parcels["dest"] + places.n_cities) % settings.outlets, parcels["dest"])
     parcels["dest"] = places.now(new.astype(np.int64), at[:, E["arr_dest"]])
-    _last_mile(settings, parcels, at, rng)
+    _last_mile(settings, parcels, at, return_share(settings, day), rng)
     cancelled = rng.random(n) < rates.cancelled
     at[cancelled, E["cancelled"]] = at[cancelled, E["ordered"]] + _hours(rng, 0.02, 0.9, int(cancelled.sum()))
     at[cancelled, E["cancelled"] + 1 :] = NO_TIME
@@ -169,7 +188,17 @@ def _fates(
     parcels["pickup"], parcels["picked"], parcels["arrived"] = pickup, at[:, E["picked_up"]], at[:, E["arr_dest"]]
     home = np.where(rerouted, new, staff.outlet[route]).astype(np.int64)
     return Life(
-        day, parcels, at, np.full(at.shape, -1), np.zeros(at.shape, np.bool_), pickup, second, mid, home, covered
+        day,
+        parcels,
+        at,
+        np.full(at.shape, -1),
+        np.zeros(at.shape, np.bool_),
+        np.zeros(at.shape, np.bool_),
+        pickup,
+        second,
+        mid,
+        home,
+        covered,
     )
 
 
@@ -205,7 +234,7 @@ def _line_haul(places: Places, parcels: Rows, at: I64, rng: np.random.Generator)
     return np.where(long, 2 * places.n_outlets + half_way, -1)
 
 
-def _last_mile(settings: WorldSettings, parcels: Rows, at: I64, rng: np.random.Generator) -> None:
+def _last_mile(settings: WorldSettings, parcels: Rows, at: I64, refused_share: float, rng: np.random.Generator) -> None:
     n, rates = len(parcels), settings.rates
     arrived = at[:, E["arr_dest"]]
     tod, midnight = arrived % DAY, arrived - arrived % DAY
@@ -218,7 +247,7 @@ def _last_mile(settings: WorldSettings, parcels: Rows, at: I64, rng: np.random.G
     out2 = done - done % DAY + DAY + MORNING + (rng.random(n) * 50 * MINUTE).astype(np.int64)
     at[bad, E["out2"]] = out2[bad]
     done = np.where(bad, out2 + _hours(rng, 0.3, 4.6, n), done)
-    refused = rng.random(n) < rates.refused
+    refused = rng.random(n) < refused_share
     held = ~refused & (rng.random(n) < rates.held)
     direct = ~refused & ~held
     at[direct, E["delivered"]] = done[direct]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from watchbill.lab.simulator.rows import DAY, HOUR, NO_TIME
+from watchbill.lab.simulator.rows import DAY, HOUR, MINUTE, NO_TIME
 from watchbill.lab.simulator.seeds import I64, rng_for
 from watchbill.lab.simulator.settings import WorldSettings
 
@@ -25,12 +25,16 @@ CITIES: Final[tuple[tuple[str, int, float, float], ...]] = (
 MOBILE_NATS: Final = 64
 """Addresses of a city's mobile carrier that its handsets come from, one hour here, one hour there."""
 BROADBAND: Final = 32
+VPN_ADDRESSES: Final = 16
 FAR: Final = 2**60
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Outlets in one numbering: delivery outlets first, then their stations, then hubs (one a city), then HQ."""
+    """Outlets in one numbering: delivery outlets first, then their stations, then hubs (one a city), then HQ.
+
+    `skew` is how far (ms) the clock of a place's scanners is ahead; `no_out` and `no_tickets` are the feeds that never existed.
+    """
 
     n_outlets: int
     city: npt.NDArray[np.int64]
@@ -45,6 +49,10 @@ class Places:
     merge_to: I64
     feed_from: I64
     feed_to: I64
+    skew: I64
+    no_out: npt.NDArray[np.bool_]
+    no_tickets: npt.NDArray[np.bool_]
+    n_servers: int
 
     @property
     def hq(self) -> int:
@@ -72,6 +80,14 @@ class Places:
         """Index into `ips` of a home line in a city: where renters and rings sit."""
         return len(self.ids) + self.n_cities * MOBILE_NATS + city * BROADBAND + pick % BROADBAND
 
+    def server_ip(self, k: I64) -> I64:
+        """Index into `ips` of the k-th robot's host in the data centre."""
+        return len(self.ips) - VPN_ADDRESSES - self.n_servers + k % self.n_servers
+
+    def vpn_ip(self, pick: I64) -> I64:
+        """Index into `ips` of an address that headquarters' VPN gives out."""
+        return len(self.ips) - VPN_ADDRESSES + pick % VPN_ADDRESSES
+
     def distance_km(self, a: I64, b: I64) -> npt.NDArray[np.float64]:
         """Great-circle distance between outlets."""
         la, lb = np.radians(self.lat[a]), np.radians(self.lat[b])
@@ -95,9 +111,10 @@ def build_places(settings: WorldSettings) -> Places:
     ids, names = _names(city, n, n_cities)
     merge_time, merge_to = _mergers(settings, city_of, len(ids))
     feed_from, feed_to = _outages(settings, len(ids))
+    servers = robots(settings)
     return Places(
-        n, city, spot[:, 0].round(5), spot[:, 1].round(5), parent, ids, names, _addresses(len(ids), n_cities),
-        n_cities, merge_time, merge_to, feed_from, feed_to,
+        n, city, spot[:, 0].round(5), spot[:, 1].round(5), parent, ids, names, _addresses(len(ids), n_cities, servers),
+        n_cities, merge_time, merge_to, feed_from, feed_to, *_gaps(settings, len(ids)), servers,
     )  # fmt: skip
 
 
@@ -116,11 +133,17 @@ def _names(city: I64, n: int, n_cities: int) -> tuple[list[str], list[str]]:
     return ids, names
 
 
-def _addresses(n_places: int, n_cities: int) -> list[str]:
+def robots(settings: WorldSettings) -> int:
+    """How many service identities the carrier has, each with its own host."""
+    return 2 + settings.outlets // 500
+
+
+def _addresses(n_places: int, n_cities: int, servers: int) -> list[str]:
     own = [f"58.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}" for i in range(n_places)]
     mobile = [f"39.{c}.{10 + k // 16}.{k % 16 + 1}" for c in range(n_cities) for k in range(MOBILE_NATS)]
     home = [f"113.{c}.{k + 1}.{(k * 37 + c * 11) % 250 + 1}" for c in range(n_cities) for k in range(BROADBAND)]
-    return own + mobile + home + ["10.20.0.11", "10.20.0.12"]
+    hosts = [f"10.20.{k // 200}.{11 + k % 200}" for k in range(servers)]
+    return own + mobile + home + hosts + [f"10.66.0.{k + 1}" for k in range(VPN_ADDRESSES)]
 
 
 def _mergers(settings: WorldSettings, city_of: I64, n_places: int) -> tuple[I64, I64]:
@@ -143,4 +166,17 @@ def _outages(settings: WorldSettings, n_places: int) -> tuple[I64, I64]:
     start = rng.integers(0, settings.days, n_places) * DAY + (rng.uniform(6, 16, n_places) * HOUR).astype(np.int64)
     length = (rng.uniform(0.25, 1.0, n_places) * settings.stress.feed_down_hours * HOUR).astype(np.int64)
     down = rng.random(n_places) < settings.stress.feed_down
-    return np.where(down, start, FAR), np.where(down, start + length, NO_TIME)
+    begin, end = np.where(down, start, FAR), np.where(down, start + length, NO_TIME)
+    rng = rng_for(settings.seed, "feed day")
+    day, whole = int(rng.integers(settings.days // 2, settings.days)), rng.random(n_places) < settings.stress.feed_day
+    return np.where(whole, day * DAY, begin), np.where(whole, (day + 1) * DAY, end)
+
+
+def _gaps(settings: WorldSettings, n_places: int) -> tuple[I64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Error of the scanners' clock, no scans of parcels going out, no tickets: by place."""
+    rng, stress = rng_for(settings.seed, "gaps"), settings.stress
+    error = (rng.uniform(-1, 1, n_places) * stress.clock_skew_minutes * MINUTE).astype(np.int64)
+    wrong = rng.random(n_places) < stress.clock_skew
+    outlet = np.arange(n_places) < settings.outlets
+    no_out, no_tickets = (rng.random(n_places) < share for share in (stress.no_out_scans, stress.no_tickets))
+    return np.where(wrong, error, 0), no_out & outlet, no_tickets & outlet

@@ -16,13 +16,10 @@ from watchbill.lab.simulator.rows import DAY
 from watchbill.lab.simulator.seeds import I64
 from watchbill.lab.simulator.settings import WorldSettings
 from watchbill.lab.simulator.staff import (
-    CLERK,
     COURIER,
     EMPLOYMENT,
-    HOTLINE,
-    HUB,
+    HUB_SCANNERS,
     OUTLET_PCS,
-    ROBOT,
     ROLES,
     SERVICE,
     Staff,
@@ -97,12 +94,19 @@ def _day(start: date, day: int) -> str:
 def _devices(places: Places, staff: Staff, terminals: Terminals) -> Iterable[Sequence[object]]:
     """Handsets of couriers (the second one only where it is ever used), PCs, servers."""
     for i in np.flatnonzero(staff.role == COURIER).tolist():
-        for k in range(2 if staff.handset_day[i] < FAR // DAY else 1):
+        listed = staff.handset_day[i] < FAR // DAY and not staff.reinstalled[i]
+        for k in range(2 if listed else 1):
             yield terminals.devices[2 * i + k], places.ids[staff.outlet[i]], "handset", "false"
     for j in range(len(places.ids) * OUTLET_PCS):
         yield terminals.devices[terminals.pc_start + j], places.ids[j // OUTLET_PCS], "pc", "true"
-    for name in ("SRV-LABEL-1", "SRV-NOTICE-1"):
+    for name in terminals.devices[terminals.server_start : terminals.label_start]:
         yield name, "HQ", "server", "true"
+    for k, name in enumerate(terminals.devices[terminals.label_start : terminals.scanner_start]):
+        yield name, places.ids[k], "pc", "true"
+    hubs = len(places.ids) - 1 - 2 * places.n_outlets
+    for k in range(hubs * HUB_SCANNERS):
+        hub = places.ids[2 * places.n_outlets + k // HUB_SCANNERS]
+        yield terminals.devices[terminals.scanner_start + k], hub, "scanner", "true"
 
 
 def _networks(places: Places) -> Iterable[Sequence[object]]:
@@ -112,20 +116,23 @@ def _networks(places: Places) -> Iterable[Sequence[object]]:
         name, _, lat, lon = CITIES[c]
         yield f"39.{c}.0.0/16", name, lat, lon, "mobile"
         yield f"113.{c}.0.0/16", name, lat, lon, "broadband"
-    yield "10.20.0.0/24", "HQ", CITIES[0][2], CITIES[0][3], "datacentre"
+    yield "10.20.0.0/16", "HQ", CITIES[0][2], CITIES[0][3], "datacentre"
+    yield "10.66.0.0/16", "HQ", CITIES[0][2], CITIES[0][3], "vpn"
 
 
 def _shifts(settings: WorldSettings, start: date, staff: Staff, names: Names) -> Iterable[Sequence[object]]:
-    hours = {COURIER: (7, 21), SERVICE: (8, 21), CLERK: (8, 22), HUB: (0, 24), HOTLINE: (8, 24), ROBOT: (0, 24)}
+    """Planned hours of every day at work; a night is two rows, its two ends within the calendar day."""
     working = staff.working[:, settings.warm_days : settings.warm_days + settings.days]
-    for i, d in zip(*(axis.tolist() for axis in np.nonzero(working)), strict=True):
-        low, high = hours.get(int(staff.role[i]), (8, 21))
+    account, day = np.nonzero(working)
+    low, high = staff.shift(account, day)
+    for i, d, begin, end in zip(*(axis.tolist() for axis in (account, day, low, high)), strict=True):
         midnight = datetime.combine(start + timedelta(days=d), datetime.min.time(), SHANGHAI)
-        yield (
-            names.accounts[i],
-            (midnight + timedelta(hours=low)).isoformat(),
-            (midnight + timedelta(hours=high)).isoformat(),
-        )
+        for first, last in ((0, begin), (end, 24)) if staff.night[i] else ((begin, end),):
+            yield (
+                names.accounts[i],
+                (midnight + timedelta(hours=first)).isoformat(),
+                (midnight + timedelta(hours=last)).isoformat(),
+            )
 
 
 def canary_subject(settings: WorldSettings, outlet: I64, day: int, place: I64) -> I64:

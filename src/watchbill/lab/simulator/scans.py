@@ -28,6 +28,7 @@ def scan_rows(settings: WorldSettings, places: Places, staff: Staff, life: Life)
         outlet, onward = where[name][has], _onward(name, where, life)[has]
         received = _arrival(settings, places, time, outlet, rng)
         life.received[has, event] = received
+        life.skewed[has, event] = places.skew[outlet] > 0
         life.down[has, event] = (time >= places.feed_from[outlet]) & (time < places.feed_to[outlet])
         account, assignee = _hands(staff, life, name, has, outlet, time)
         chunks.append(
@@ -36,7 +37,12 @@ def scan_rows(settings: WorldSettings, places: Places, staff: Staff, life: Life)
                 outlet=outlet, next_outlet=onward, status=status(STATUS_OF[event]), account=account, assignee=assignee,
             )
         )  # fmt: skip
-    return pile(chunks)
+    rows = pile(chunks)
+    # The scanner's clock is wrong, the log's is right: a scan ahead of its time says when it really came.
+    skew = places.skew[rows["outlet"]]
+    rows["received"] = np.where((skew != 0) & (rows["received"] < 0), rows["time"], rows["received"])
+    rows["time"] += skew
+    return rows
 
 
 def _where(places: Places, life: Life) -> dict[str, I64]:
@@ -101,9 +107,9 @@ def _hands(staff: Staff, life: Life, name: str, has: I64, outlet: I64, time: I64
 
 def _someone(staff: Staff, role: int, outlet: I64, time: I64) -> I64:
     """Somebody of the role at that place, the same one for an hour; a scan without account where nobody works."""
-    count = staff.count[role][outlet]
+    first, count = staff.on_shift(role, outlet, time)
     pick = choose(outlet * 100_003 + time // HOUR, 31, 2**31)
-    account = staff.start[role][outlet] + pick % np.maximum(count, 1)
+    account = first + pick % np.maximum(count, 1)
     return np.where(
         (count > 0) & staff.is_working(np.where(count > 0, account, 0), time // (24 * HOUR)), account, ABSENT
     )

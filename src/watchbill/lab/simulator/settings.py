@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+from watchbill.core.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,18 @@ class HonestStress:
         roster_missing: share of accounts that the roster never lists.
         roster_late: share of accounts whose roster row begins days after they started to work.
         shared_number: share of small outlets whose service number is used by several persons.
+        travel: share of desk staff who travel for some days and work from another city.
+        vpn: share of headquarters' accounts that come by VPN on half of their days.
+        overtime: share of account-days whose planned shift ends three hours before the work does.
+        feed_day: share of places whose scan feed is down for one whole day, the same day for all.
+        clock_skew: share of places whose scanners' clock is wrong.
+        clock_skew_minutes: largest error of those clocks either way (under 5, beyond which records are refused).
+        app_reinstall: share of couriers whose device id changes on one day, when the app is installed anew.
+        mass_return: share of parcels refused, of those ordered on two days (0: as always).
+        temp_wave: share of couriers who are temporary and begin within one week.
+        tickets_lost_hours: hours of one day whose tickets never reach the log.
+        no_out_scans: share of outlets that never report parcels out for delivery.
+        no_tickets: share of outlets whose service desk has no ticket system.
         long_leave: share of accounts silent for two thirds of the world (10 days at least), who then come back.
     """
 
@@ -58,6 +74,18 @@ class HonestStress:
     roster_late: float = 0.005
     shared_number: float = 0.3
     long_leave: float = 0.01
+    travel: float = 0.005
+    vpn: float = 0.1
+    overtime: float = 0.03
+    feed_day: float = 0.0
+    clock_skew: float = 0.0
+    clock_skew_minutes: float = 4.0
+    app_reinstall: float = 0.0
+    mass_return: float = 0.0
+    temp_wave: float = 0.0
+    tickets_lost_hours: float = 0.0
+    no_out_scans: float = 0.0
+    no_tickets: float = 0.0
 
     @staticmethod
     def none() -> HonestStress:
@@ -65,8 +93,43 @@ class HonestStress:
         return HonestStress(
             surge=1.0, cover=0, merger=0, new_hire=0, leaver=0, temp=0, new_handset=0, night_shift=0, batch_clearing=0,
             repeat=0, late_scan=0, feed_down=0, ticket_unnamed=0, no_reason=0, roster_missing=0, roster_late=0,
-            shared_number=0, long_leave=0,
+            shared_number=0, long_leave=0, travel=0, vpn=0, overtime=0,
         )  # fmt: skip
+
+    @staticmethod
+    def scenario(name: str) -> HonestStress:
+        """A named kind of bad week, as `SCENARIOS` lists them.
+
+        Raises:
+            SettingsError: there is no such scenario.
+        """
+        if name not in SCENARIOS:
+            raise SettingsError("no such stress", where=name, todo=f"one of: {', '.join(SCENARIOS)}")
+        return SCENARIOS[name]
+
+
+SCENARIOS: Final[Mapping[str, HonestStress]] = {
+    "usual": HonestStress(),
+    "peak_days": HonestStress(surge=3.0, surge_days=4),
+    "covering": HonestStress(cover=0.2, cover_without_ticket=0.3),
+    "merger": HonestStress(merger=0.3),
+    "feed_outage_day": HonestStress(feed_day=0.5),
+    "feed_outage_hours": HonestStress(feed_down=0.8),
+    "late_scans": HonestStress(late_scan=0.15, late_scan_hours=5.0),
+    "clock_skew": HonestStress(clock_skew=0.4),
+    "new_handsets": HonestStress(new_handset=0.3),
+    "app_reinstall": HonestStress(app_reinstall=0.6),
+    "night_shift": HonestStress(night_shift=0.6, overtime=0.2),
+    "mass_return": HonestStress(mass_return=0.15),
+    "shared_numbers": HonestStress(shared_number=1.0),
+    "temp_staff_week": HonestStress(temp_wave=0.3),
+    "tickets_lost": HonestStress(tickets_lost_hours=6.0),
+    "feed_never_existed": HonestStress(no_out_scans=0.3, no_tickets=0.3),
+    "travel_and_vpn": HonestStress(travel=0.2, vpn=0.6),
+    "long_leaves": HonestStress(long_leave=0.1),
+    "roster_gaps": HonestStress(roster_missing=0.05, roster_late=0.05),
+}
+"""Bad weeks by name, each one thing far worse than usual and everything else as always; `usual` is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +180,26 @@ class Rates:
     victim_complaint: float = 0.02
     login_failure: float = 0.03
     canary_every: int = 200
+    weekly: float = 0.12
+    return_look: float = 0.3
+    hub_scanner_read: float = 0.02
+    handset_reads: float = 0.3
+    handset_read: float = 0.1
+    label_desk: float = 0.04
+    service_export: float = 0.12
+    claims_export: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """One world, fully described: the same settings give the same bytes."""
+    """One world, fully described: the same settings give the same bytes. `weekday` is that of the first day (Monday 0)."""
 
     seed: int
     days: int
     outlets: int
     scale: float = 1.0
     uuid_ids: bool = False
+    weekday: int = 0
     stress: HonestStress = field(default_factory=HonestStress)
     rates: Rates = field(default_factory=Rates)
     warm_days: int = 5

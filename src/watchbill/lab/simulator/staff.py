@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from watchbill.lab.simulator.places import FAR, Places
+from watchbill.lab.simulator.places import FAR, Places, robots
 from watchbill.lab.simulator.rows import DAY, HOUR
 from watchbill.lab.simulator.seeds import I64, choose, mix, rng_for
 from watchbill.lab.simulator.settings import WorldSettings
@@ -17,6 +17,10 @@ ROLES: Final = ("courier", "service", "clerk", "hub", "hq_support", "claims", "i
 COURIER, SERVICE, CLERK, HUB, HOTLINE, CLAIMS, IT, LEGAL, ROBOT = range(9)
 EMPLOYMENT: Final = ("permanent", "franchise", "temp", "agency")
 OUTLET_PCS: Final = 3
+HOURS: Final = {COURIER: (7, 21), SERVICE: (8, 22), CLERK: (8, 22), HUB: (0, 24), HOTLINE: (8, 24), ROBOT: (0, 24)}
+"""Planned hours of a day's shift by role (others: 8 to 21)."""
+NIGHT_ENDS, NIGHT_BEGINS = 8, 20
+HUB_SCANNERS: Final = 4
 SLIP_ROLES: Final = (COURIER, SERVICE, CLERK, HUB, HOTLINE, CLAIMS)
 """Roles whose first looks now and then have no visible reason."""
 
@@ -44,6 +48,7 @@ class Staff:
     roster_from: I64
     rostered: npt.NDArray[np.bool_]
     shared: npt.NDArray[np.bool_]
+    reinstalled: npt.NDArray[np.bool_]
     warm_days: int
     covers: list[tuple[int, int, int, int, bool]] = field(default_factory=list)
     """(account, outlet, first day, last day, with ticket)."""
@@ -52,6 +57,13 @@ class Staff:
     away_from: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     away_to: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     """Days of a long leave (FAR, FAR: none)."""
+    travel_from: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    travel_to: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    travel_city: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    vpn: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    night_count: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    """By place: hub workers on nights, who stand first among them."""
+    overtime: float = 0.0
     helper: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, 0, 0), np.int32))
     """Who helps out, by [courier 0 or service 1, outlet, day column]; -1 nobody."""
 
@@ -61,10 +73,31 @@ class Staff:
         out: npt.NDArray[np.bool_] = self.working[account, column]
         return out
 
-    def pick(self, role: int, outlet: I64, day: I64, rng: np.random.Generator) -> I64:
-        """Somebody of the role at work at the outlet that day, or -1 where twelve draws found nobody."""
-        found = np.full(len(outlet), -1)
+    def on_shift(self, role: int, outlet: I64, time: I64) -> tuple[I64, I64]:
+        """First account and number of accounts of a role at places whose shift it is: hubs have a day and a night."""
         start, count = self.start[role][outlet], self.count[role][outlet]
+        if role != HUB:
+            return start, count
+        nights, hour = self.night_count[outlet], time % DAY // HOUR
+        night, split = (hour < NIGHT_ENDS) | (hour >= NIGHT_BEGINS), nights > 0
+        first = np.where(split & ~night, start + nights, start)
+        return first, np.where(split, np.where(night, nights, count - nights), count)
+
+    def shift(self, account: I64, day: I64) -> tuple[I64, I64]:
+        """Planned hours of an account's day (nights: outside them); overtime ends three hours after the plan."""
+        low, high = (
+            np.array([HOURS.get(r, (8, 21))[k] for r in range(len(ROLES))])[self.role[account]] for k in (0, 1)
+        )
+        split = (self.role[account] == HUB) & (self.night_count[self.outlet[account]] > 0)
+        low, high = np.where(split, NIGHT_ENDS, low), np.where(split, NIGHT_BEGINS, high)
+        early = np.isin(self.role[account], (COURIER, SERVICE, CLERK))
+        early &= choose(account * 4099 + day, 13, 10_000) < self.overtime * 10_000
+        return low, high - 3 * early
+
+    def pick(self, role: int, outlet: I64, day: I64, rng: np.random.Generator, *, time: I64 | None = None) -> I64:
+        """Somebody of the role at work at the outlet that day (hubs: at that time), or -1 where twelve draws found nobody."""
+        found = np.full(len(outlet), -1)
+        start, count = self.on_shift(role, outlet, day * DAY + DAY // 2 if time is None else time)
         need = np.flatnonzero(count > 0)
         for _ in range(12):
             guess = start[need] + (rng.random(len(need)) * count[need]).astype(np.int64)
@@ -107,6 +140,7 @@ def build_staff(settings: WorldSettings, places: Places) -> Staff:
     _calendar(settings, staff)
     _leaves(settings, staff)
     _covers(settings, places, staff)
+    _trips(settings, places, staff)
     _spares(settings, places, staff)
     return staff
 
@@ -128,7 +162,7 @@ def _posts(settings: WorldSettings, places: Places) -> tuple[I64, I64, npt.NDArr
     head = {
         HOTLINE: max(3, round(total * (rates.call_hotline + rates.complaint_ticket) * 1.4 / rates.hotline_looks_day)),
         CLAIMS: max(2, round(total * rates.claim * rates.claim_looks / rates.claims_looks_day)),
-        IT: max(2, n // 50), LEGAL: max(1, n // 200), ROBOT: 2 + n // 500,
+        IT: max(2, n // 50), LEGAL: max(1, n // 200), ROBOT: robots(settings),
     }  # fmt: skip
     groups = [
         (route_outlet, COURIER),
@@ -165,17 +199,43 @@ def _people(
     left = np.where(leaves, some_day, FAR)
     employment = np.where(outlet < 2 * settings.outlets, 1, 0)
     employment = np.where((role == COURIER) & (rng.random(n) < stress.temp), 2, employment)
-    night = np.isin(role, (HUB, HOTLINE)) & (rng.random(n) < stress.night_shift)
+    rng.random(n)  # where nights were once drawn: later draws keep their place
+    nights = (count[HUB] * stress.night_shift).round().astype(np.int64)
+    nights = np.where(nights < count[HUB], nights, 0)
+    night = (role == HUB) & (np.arange(n) - start[HUB][outlet] < nights[outlet])
     changes = (role == COURIER) & (rng.random(n) < stress.new_handset)
     late = (rng.random(n) < stress.roster_late) & (role != ROBOT)
     small = count[COURIER][np.minimum(outlet, settings.outlets - 1)] <= 4
     shared = (role == SERVICE) & small & (rng.random(n) < stress.shared_number)
-    return Staff(
+    staff = Staff(
         ids, role, outlet, start, count, hired, left, employment, night,
         np.where(changes, rng.integers(1, max(days, 2), n), FAR // DAY), rate, np.zeros((n, 1), np.bool_),
         np.where(late, np.maximum(hired, 0) + rng.integers(1, 6, n), hired),
-        (rng.random(n) >= stress.roster_missing) | (role == ROBOT), shared, settings.warm_days,
+        (rng.random(n) >= stress.roster_missing) | (role == ROBOT), shared, np.zeros(n, np.bool_), settings.warm_days,
+        night_count=nights, overtime=stress.overtime,
     )  # fmt: skip
+    _temp_wave(settings, staff)
+    _reinstall(settings, staff)
+    return staff
+
+
+def _temp_wave(settings: WorldSettings, staff: Staff) -> None:
+    """Temporary couriers who all begin in one week; the first of every outlet is an old hand."""
+    rng, n = rng_for(settings.seed, "temp wave"), len(staff.ids)
+    able = (staff.role == COURIER) & (np.arange(n) > staff.start[COURIER][staff.outlet]) & (staff.left == FAR)
+    new = able & (rng.random(n) < settings.stress.temp_wave)
+    day = rng.integers(1, max(settings.days - 7, 2)) + rng.integers(0, 7, n)
+    staff.hired = np.where(new, np.minimum(day, max(settings.days - 1, 1)), staff.hired)
+    staff.roster_from = np.where(new, staff.hired, staff.roster_from)
+    staff.employment = np.where(new, 2, staff.employment)
+
+
+def _reinstall(settings: WorldSettings, staff: Staff) -> None:
+    """One day on which the app is installed anew: another device id in the same hands."""
+    rng, n = rng_for(settings.seed, "reinstall"), len(staff.ids)
+    day, share = int(rng.integers(settings.days // 2, settings.days)), settings.stress.app_reinstall
+    staff.reinstalled = (staff.role == COURIER) & (rng.random(n) < share)
+    staff.handset_day = np.where(staff.reinstalled, day, staff.handset_day)
 
 
 def _calendar(settings: WorldSettings, staff: Staff) -> None:
@@ -206,6 +266,17 @@ def _leaves(settings: WorldSettings, staff: Staff) -> None:
     staff.working &= ~((day >= staff.away_from[:, None]) & (day < staff.away_to[:, None]))
 
 
+def _trips(settings: WorldSettings, places: Places, staff: Staff) -> None:
+    """Desk staff who travel two to four days, and headquarters' people who work through the VPN."""
+    rng, n, days = rng_for(settings.seed, "trips"), len(staff.ids), settings.days
+    at_desk = np.isin(staff.role, (SERVICE, HOTLINE, CLAIMS)) & ~staff.shared
+    goes = at_desk & (rng.random(n) < settings.stress.travel)
+    first = rng.integers(0, days, n)
+    staff.travel_from, staff.travel_to = np.where(goes, first, FAR), np.where(goes, first + rng.integers(2, 5, n), FAR)
+    staff.travel_city = (places.city[staff.outlet] + rng.integers(1, max(places.n_cities, 2), n)) % places.n_cities
+    staff.vpn = np.isin(staff.role, (HOTLINE, CLAIMS, IT, LEGAL)) & (rng.random(n) < settings.stress.vpn)
+
+
 def _spares(settings: WorldSettings, places: Places, staff: Staff) -> None:
     """Add couriers' numbers without an owner at work; they stand last, so that nobody else's draws move."""
     n, k = len(staff.ids), 8 + settings.outlets // 50
@@ -216,7 +287,8 @@ def _spares(settings: WorldSettings, places: Places, staff: Staff) -> None:
     for name, value in (
         ("role", COURIER), ("hired", -settings.warm_days - 900), ("left", FAR), ("employment", 1), ("night", False),
         ("handset_day", FAR // DAY), ("rate", 0.0), ("roster_from", -settings.warm_days - 900), ("rostered", True),
-        ("shared", False), ("away_from", FAR), ("away_to", FAR),
+        ("shared", False), ("away_from", FAR), ("away_to", FAR), ("travel_from", FAR), ("travel_to", FAR), ("travel_city", 0),
+        ("vpn", False), ("reinstalled", False),
     ):  # fmt: skip
         old = getattr(staff, name)
         setattr(staff, name, np.append(old, np.full(k, value, old.dtype)))
@@ -260,11 +332,18 @@ def slip_chance(settings: WorldSettings, staff: Staff, day: int) -> npt.NDArray[
 
 @dataclass(slots=True)
 class Terminals:
-    """Names of devices and addresses; both grow when an attack brings its own."""
+    """Names of devices and addresses; both grow when an attack brings its own.
+
+    From `pc_start` on stand `OUTLET_PCS` counters of every place, then the robots' hosts, a label PC of every outlet, and
+    `HUB_SCANNERS` scanners of every hub.
+    """
 
     devices: list[str]
     ips: list[str]
     pc_start: int
+    server_start: int
+    label_start: int
+    scanner_start: int
     _device_at: dict[str, int] = field(default_factory=dict)
     _ip_at: dict[str, int] = field(default_factory=dict)
 
@@ -289,24 +368,48 @@ def build_terminals(settings: WorldSettings, places: Places, staff: Staff) -> Te
     devices = [f"HS{k:011d}" for k in scramble]
     pc_start = len(devices)
     devices += [f"PC-{place}-{k + 1}" for place in places.ids for k in range(OUTLET_PCS)]
-    devices += ["SRV-LABEL-1", "SRV-NOTICE-1"]
-    return Terminals(devices, list(places.ips), pc_start)
+    server_start = len(devices)
+    devices += [f"SRV-{('LABEL', 'NOTICE')[k % 2]}-{k // 2 + 1}" for k in range(places.n_servers)]
+    label_start = len(devices)
+    devices += [f"PC-{place}-LABEL" for place in places.ids[: places.n_outlets]]
+    scanner_start = len(devices)
+    hubs = places.ids[2 * places.n_outlets : -1]
+    devices += [f"SC-{hub}-{k + 1}" for hub in hubs for k in range(HUB_SCANNERS)]
+    return Terminals(devices, list(places.ips), pc_start, server_start, label_start, scanner_start)
 
 
 def attach(rows: npt.NDArray[np.void], staff: Staff, places: Places, terminals: Terminals) -> None:
-    """Give honest looks their session, device and address, in place: handset and mobile NAT, or counter PC and outlet NAT."""
+    """Give looks their session, device and address, in place: handset and mobile NAT, or counter PC and outlet NAT.
+
+    A row that has a device already (a shared label PC) keeps it and has a session of its own there.
+    """
     account, time = rows["account"].astype(np.int64), rows["time"]
-    day, hour = time // DAY, time // HOUR
-    role, outlet = staff.role[account], places.now(staff.outlet[account], time)
+    day, role = time // DAY, staff.role[account]
+    outlet, placed = places.now(staff.outlet[account], time), rows["device"] >= 0
     half = (time % DAY >= 13 * HOUR) & (choose(account + day * 7919, 3, 3) == 0)
-    rows["session"] = mix((account * 4096 + day) * 2 + half, 21) % np.uint64(10**13)
+    rows["session"] = mix((account * 4096 + day) * 2 + half + placed * 2**50, 21) % np.uint64(10**13)
     counter = terminals.pc_start + outlet * OUTLET_PCS + choose(account + day * 7919, 5, OUTLET_PCS)
     own_pc = terminals.pc_start + outlet * OUTLET_PCS + choose(account, 5, OUTLET_PCS)
-    is_robot, is_courier = role == ROBOT, role == COURIER
-    server = terminals.pc_start + len(places.ids) * OUTLET_PCS + account % 2
+    is_courier, robot = role == COURIER, account - staff.start[ROBOT][places.hq]
     device = np.where(np.isin(role, (SERVICE, CLERK)), counter, own_pc)
     device = np.where(is_courier, staff.handset(account, time), device)
-    rows["device"] = np.where(is_robot, server, device)
-    mobile = places.mobile_ip(places.city[outlet], choose(account + hour * 104729, 9, 2**20))
-    ip = np.where(is_courier, mobile, outlet)
-    rows["ip"] = np.where(is_robot, len(places.ips) - 2 + account % 2, ip)
+    ip = np.where(is_courier, places.mobile_ip(places.city[outlet], _nat(account, time)), outlet)
+    by_vpn, trip = remote(staff, account, day)
+    # Who is on the road, or at home, has a terminal of his own.
+    device = np.where(by_vpn | trip, account * 2, device)
+    ip = np.where(by_vpn, places.vpn_ip(account), ip)
+    ip = np.where(trip, places.mobile_ip(staff.travel_city[account], _nat(account, time)), ip)
+    rows["ip"] = np.where(role == ROBOT, places.server_ip(robot), np.where(placed, outlet, ip))
+    device = np.where(role == ROBOT, terminals.server_start + robot, device)
+    rows["device"] = np.where(placed, rows["device"], device)
+
+
+def remote(staff: Staff, account: I64, day: I64) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Who works through the VPN that day, and who is travelling."""
+    trip = (day >= staff.travel_from[account]) & (day < staff.travel_to[account])
+    return staff.vpn[account] & (choose(account + day * 7919, 17, 2) == 0) & ~trip, trip
+
+
+def _nat(account: I64, time: I64) -> I64:
+    """Which of a city's mobile addresses somebody has in that hour."""
+    return choose(account + time // HOUR * 104729, 9, 2**20)

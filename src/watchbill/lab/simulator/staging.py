@@ -23,20 +23,20 @@ DEFAULT_ATTACKS: Final = ("blatant_lease", "list_decryption", "low_and_slow", "d
 
 def default_attacks(settings: WorldSettings) -> list[AttackSpec]:
     """One of each of `DEFAULT_ATTACKS`; none in a world of under 7 days."""
-    return spread_attacks(settings, DEFAULT_ATTACKS, over=7)
+    return spread_attacks(settings.days, DEFAULT_ATTACKS, over=7)
 
 
-def spread_attacks(settings: WorldSettings, kinds: Sequence[str], *, over: int | None = None) -> list[AttackSpec]:
+def spread_attacks(days: int, kinds: Sequence[str], *, over: int | None = None) -> list[AttackSpec]:
     """One of each kind, begun on different days after `FIRST_DAY`; none in a world of under 7 days.
 
     Args:
-        settings: the world.
+        days: days of the world.
         kinds: names of attacks.
         over: how many steps the days after `FIRST_DAY` are cut into (so many as there are kinds).
     """
-    if settings.days < FIRST_DAY + 2:
+    if days < FIRST_DAY + 2:
         return []
-    room, steps = settings.days - FIRST_DAY, over or max(len(kinds), 1)
+    room, steps = days - FIRST_DAY, over or max(len(kinds), 1)
     return [AttackSpec(k, day=FIRST_DAY + (i * room // steps) % room, days=0) for i, k in enumerate(kinds)]
 
 

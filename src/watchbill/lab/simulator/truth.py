@@ -97,7 +97,8 @@ def write_accounts(path: Path, staff: Staff, places: Places, attacks: list[dict[
     for i in range(len(staff.ids)):
         facts = (
             ("new_hire", staff.hired[i] >= 0), ("leaver", staff.left[i] < FAR), ("temp", staff.employment[i] == 2),
-            ("night_shift", staff.night[i]), ("new_handset", staff.handset_day[i] < FAR // 10**8),
+            ("night_shift", staff.night[i]), ("new_handset", staff.handset_day[i] < FAR // 10**8 and not staff.reinstalled[i]),
+            ("app_reinstall", staff.reinstalled[i]), ("travel", staff.travel_from[i] < FAR), ("vpn", staff.vpn[i]),
             ("shared_number", staff.shared[i]), ("cover", i in helpers), ("merger", places.merge_time[staff.outlet[i]] < FAR),
             ("long_leave", staff.away_from[i] < FAR),
             ("roster_gap", not staff.rostered[i] or staff.roster_from[i] > staff.hired[i]),

@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 from watchbill.core.errors import SettingsError
 from watchbill.lab.attacks.base import Attack, AttackSpec, Plan, View, load_attacks
 from watchbill.lab.simulator.desk import complaint_rows, desk_rows, office_day
+from watchbill.lab.simulator.feeds import label_gaps, reaches_log
 from watchbill.lab.simulator.finish import LOOK_CODES, seat, slip
 from watchbill.lab.simulator.looks import field_looks
-from watchbill.lab.simulator.parcels import Life, canary_place, live, surge_factor
+from watchbill.lab.simulator.machines import machine_looks
+from watchbill.lab.simulator.parcels import Life, canary_place, live, return_share, surge_factor
 from watchbill.lab.simulator.places import Places, build_places
 from watchbill.lab.simulator.reference import SHANGHAI, write_canaries, write_csv, write_reference
 from watchbill.lab.simulator.rows import DAY, HOUR, PARCEL, Rows, confuser, pile
@@ -122,7 +124,8 @@ def build_world(
         raise SettingsError(
             "days 1-900, outlets 3-80,000 and scale above 0", where="world", todo="choose other figures"
         )
-    settings = WorldSettings(seed, days, outlets, scale, uuid_ids, honest_stress or HonestStress(), rates or Rates())
+    stress, rates = honest_stress or HonestStress(), rates or Rates()
+    settings = WorldSettings(seed, days, outlets, scale, uuid_ids, start.weekday(), stress, rates)
     world = _prepare(out, settings, start, format, attacks, extra_attacks)
     truth, table = out / "truth", out / "reference" / "parcels.csv"
     with (
@@ -187,7 +190,10 @@ def _grow(world: _World, day: int) -> Life:
     args = (world.settings, world.places, world.staff)
     life = live(*args, day)
     scans = scan_rows(*args, life)
-    looks = pile([field_looks(*args, life), desk_rows(*args, life)])
+    looks = pile([field_looks(*args, life), desk_rows(*args, life), machine_looks(*args, world.terminals, life)])
+    label_gaps(*args, looks)
+    if return_share(world.settings, day) > world.settings.rates.refused:
+        looks["confuser"] = np.where(looks["confuser"] == 0, confuser("mass_return"), looks["confuser"])
     if surge_factor(world.settings, day) > 1:
         looks["confuser"] = np.where(looks["confuser"] == 0, confuser("surge"), looks["confuser"])
     keep = _still_there(world, looks)
@@ -204,11 +210,13 @@ def _still_there(world: _World, rows: Rows) -> Any:  # noqa: ANN401  a boolean m
     """Looks of people who have not begun or have left by then do not happen, nor those whose work lies before the log."""
     account = rows["account"].astype(np.int64)
     day = rows["time"] // DAY
-    look = rows["outcome"] >= 0
-    return ~look | (rows["trace"] >= 0) & ((world.staff.hired[account] <= day) & (day < world.staff.left[account]))
+    look, machine = rows["outcome"] >= 0, account < 0
+    there = (world.staff.hired[account] <= day) & (day < world.staff.left[account])
+    return ~look | (rows["trace"] >= 0) & (machine | there)
 
 
 def _put_by(world: _World, rows: Rows) -> None:
+    rows = reaches_log(world.settings, world.places, world.staff, rows)
     arrives = np.where(rows["received"] >= 0, rows["received"], rows["time"]) // DAY
     order = np.argsort(arrives, kind="stable")
     days, starts = np.unique(arrives[order], return_index=True)
