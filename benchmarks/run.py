@@ -23,7 +23,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "first_verdict.py": ([], []),
     "memory.py": ([], []),
     "step_latency.py": ([], []),
-    "detection_lab.py": (["--seeds", "2001-2003", "--scale", "0.5"], ["--seeds", "2001-2010"]),
+    "detection_lab.py": (["--seeds", "2001", "--stress", "none", "--control-outlets", "30"], ["--seeds", "2001-2010"]),
     "world_speed.py": ([], []),
 }
 """Each benchmark with its arguments: moderate, full."""

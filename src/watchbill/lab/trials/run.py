@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 RESULTS: Final = "results"
 WORLDS: Final = "worlds"
+WAIT_SECONDS: Final = 0.2
+"""How soon a stop is noticed."""
 
 
 @dataclass
@@ -100,20 +102,23 @@ def run_jobs(jobs: Sequence[Job], out: Path, *, at_once: int, keep: bool, tellin
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         running: dict[Future[dict[str, Any] | None], Job] = {}
         try:
-            while left or running:
-                while left and len(running) < at_once and not telling.stop():
+            while (left or running) and not telling.stop():
+                while left and len(running) < at_once:
                     job = left.pop(0)
                     running[pool.submit(_one, job, out, keep, telling, children)] = job
-                if telling.stop():
-                    return False
-                done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in done:
-                    job = running.pop(future)
-                    if (result := future.result()) is not None:
-                        telling.on_result(job, result)
+                _gather(running, telling)
         finally:
             children.end()
-    return True
+    return not left and not running
+
+
+def _gather(running: dict[Future[dict[str, Any] | None], Job], telling: Telling) -> None:
+    """Wait a moment for a child to end; tell of those that did."""
+    done, _ = wait(running, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
+    for future in done:
+        job = running.pop(future)
+        if (result := future.result()) is not None:
+            telling.on_result(job, result)
 
 
 def _one(job: Job, out: Path, keep: bool, telling: Telling, children: _Children) -> dict[str, Any] | None:
