@@ -116,6 +116,15 @@ class Ledger:
         for table in self._tail(limit):
             yield _select(where.rows(table), wanted)
 
+    def in_order(self) -> Iterator[pa.Table]:
+        """Every record below the height in order of seq, a segment or a frame at a time (half a million rows at most)."""
+        for segment in self._manifest.segments:
+            if segment.first < self.height:
+                parts = list(self._segment_records(segment, None, EVERYTHING, self.height))
+                if parts:
+                    yield pa.concat_tables(parts).sort_by(SEQ)
+        yield from self._tail(self.height)
+
     def find(self, column: str, value: str, upto: int | None = None) -> pa.Table:
         """All records whose column is this value, or whose list holds it, in order of seq.
 
