@@ -34,7 +34,7 @@ def around() -> Surroundings:
     return Surroundings(
         accounts=ACCOUNTS, outlets=4, roles=("courier", "service", "unknown"),
         lat=np.array([39.9, 26.1]), lon=np.array([116.4, 119.3]), place_kind=np.array([1, 1], np.uint8),
-        present=frozenset({"accounts", "outlets", "networks", "canaries"}),
+        present=frozenset({"accounts", "outlets", "networks", "canaries", "devices"}),
         tokens_max=np.full(3, 40, np.float32), looks_a_day=np.full(3, 100, np.float32),
     )  # fmt: skip
 
@@ -61,6 +61,9 @@ class TestLaws:
         assert {example.found for example in examples} == {True, False}
         for example in examples:
             detector = fresh(name)
+            if example.before is not None:
+                detector.observe(example.before.copy(), around)
+                detector.publish(int(example.before["arrival"][-1]) + HOUR, around)
             out = detector.observe(example.events.copy(), around)
             found = out[-1] < 0 if detector.family == "bound" else out[-1] >= example.nats_min
             assert found == example.found, (example.name, out[-1])

@@ -32,7 +32,7 @@ SUSPECTED: Final = 1
 """Bit of `Surroundings.frozen`: under a step since the last table tick. Nothing is learned from it, of itself or of peers."""
 CONFIRMED: Final = 2
 """Bit of `Surroundings.frozen`: a person confirmed the misuse. Its looks never feed what peers are compared with."""
-_NOT_DETECTORS: Final = frozenset({"base", "kernels", "habit_kernels"})
+_NOT_DETECTORS: Final = frozenset({"base", "kernels", "habit_kernels", "share_kernels"})
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,14 @@ class Example:
     Attributes:
         name: what happens, in a few words. found: whether the evidence must pass `nats_min` at the end.
         events: EVENT rows of account 0, in order.
+        before: EVENT rows of any accounts that come first, in order; tables are published after them.
     """
 
     name: str
     events: NDArray[np.void]
     found: bool
     nats_min: float = 5.0
+    before: NDArray[np.void] | None = None
 
 
 @dataclass
