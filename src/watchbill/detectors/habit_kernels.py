@@ -195,15 +195,15 @@ def forget(block: NDArray[np.void]) -> None:
 
 @kernel
 def close_block(
-    row: Row, own: NDArray[np.void], block: NDArray[np.void], odds: float, plan: NDArray[np.float64]
+    row: Row, own: NDArray[np.void], block: NDArray[np.void], odds: float, plan: NDArray[np.float64], frozen: bool
 ) -> None:
     """A block ends with these log odds of another operator: it is taught or refused, and the odds go on.
 
     Args:
-        plan: `HabitBase.plan`.
+        plan: `HabitBase.plan`. frozen: nothing may be learned from this account now.
     """
     green = row.blocks < plan[1]
-    if green or odds < plan[5] or row.refused >= plan[6]:
+    if not frozen and (green or odds < plan[5] or row.refused >= plan[6]):
         teach(own, block, plan[2])
         row.learned = row.learned * plan[2] + row.count
         row.blocks += 1
@@ -222,14 +222,13 @@ def close_block(
 def step_block(
     row: Row, own: NDArray[np.void], block: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64],
     part: float, what: np.uint32, plan: NDArray[np.float64], alone: NDArray[np.float64], among: NDArray[np.float64],
+    frozen: bool,
 ) -> float:  # fmt: skip
     """One more thing done: log odds of another operator after it. A full block is closed first, so it scores before it learns."""
     if row.count >= plan[0]:
         nats = block_nats(row, plan[0], alone, among, head[1])
-        close_block(row, own, block, row.odds + nats, plan)
+        close_block(row, own, block, row.odds + nats, plan, frozen)
     base = np.log(plan[3] / (1.0 - plan[3]))
-    if row.blocks == 0 and row.count == 0:
-        row.odds = base
     chain(row, own, block, crowd, head, part, what)
     if row.blocks < plan[1]:
         return float(base)
@@ -269,13 +268,14 @@ class HabitBase(DetectorBase):
     family = "habit"
     row: ClassVar[np.dtype[Any]] = ROW
     tables = ("own", "block", "crowd", "head")
+    kept = ("learned", "blocks")
     cells: ClassVar[int] = 64
     block_cells: ClassVar[int] = 64
     crowd_cells: ClassVar[int] = 8_192
     length: ClassVar[int] = 100
     green: ClassVar[int] = 5
     fade: ClassVar[float] = 0.98
-    start: ClassVar[float] = 0.03
+    start: ClassVar[float] = 0.2
     stay: ClassVar[float] = 0.8
     pass_odds: ClassVar[float] = 0.0
     refused_max: ClassVar[int] = 100
@@ -311,6 +311,17 @@ class HabitBase(DetectorBase):
             self.own = np.concatenate([self.own, np.zeros((more, self.cells), CELL)])
             self.block = np.concatenate([self.block, np.zeros((more, self.block_cells), CELL)])
 
+    def blank(self, count: int) -> NDArray[np.void]:
+        """See the base class."""
+        rows = super().blank(count)
+        rows["odds"] = self.base_odds
+        return rows
+
+    def forgive(self, account: int) -> None:
+        """See the base class; the running block is forgotten too, the profile stays."""
+        super().forgive(account)
+        self.drop(np.array([account]))
+
     def publish(self, arrival: int, around: Surroundings) -> None:
         """Make the crowd anew at the first tick of a day (UTC)."""
         self.grow(around.accounts)
@@ -330,12 +341,18 @@ class HabitBase(DetectorBase):
         """float64[n]: log odds of another operator after each event (`base_odds` where it has no opinion)."""
         self.grow(around.accounts)
         out = np.full(events.shape[0], self.base_odds)
-        self.walk(events, np.array(self.alone, np.float64), np.array(self.among, np.float64), out)
+        self.walk(events, np.array(self.alone, np.float64), np.array(self.among, np.float64), around.frozen, out)
         return out
+
+    def drop(self, accounts: NDArray[np.int64]) -> None:
+        """Forget the running block of these accounts: somebody knows that it was not the owner's."""
+        self.block[accounts] = np.zeros(1, CELL)
+        self.rows["count"][accounts] = 0
+        self.rows["sums"][accounts] = 0
 
     def walk(
         self, events: NDArray[np.void], alone: NDArray[np.float64], among: NDArray[np.float64],
-        out: NDArray[np.float64],
+        frozen: NDArray[np.uint8], out: NDArray[np.float64],
     ) -> None:  # fmt: skip
         """Run the detector's kernel over events; `out` float64[n] gets the log odds."""
         raise NotImplementedError

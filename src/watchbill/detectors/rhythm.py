@@ -1,0 +1,95 @@
+"""Rhythm. Catches: robots, macros, remote control and other people at an account's keys, by the pauses between what is done.
+
+Misses: scripts that wait as the owner does, and whoever works so little that there are no pauses to compare.
+
+Pauses fall into 24 bins by their binary logarithm in milliseconds; the bin after the bin before (a lag-1 dependence, which a
+person has and a script has not, or the other way round) is compared with the account's own past and its peers' as `mix` does
+with what is done. A pause of half an hour ends a sitting and is no pause. On its own: the share of pauses that repeat the one
+before to within a fiftieth, and the shortest pauses, are seen by the same bins; a metronome fills one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+
+from watchbill.context.events import LOOK, WORK
+from watchbill.core.kernel import kernel
+from watchbill.detectors.base import CONFIRMED, SUSPECTED, Example
+from watchbill.detectors.habit_kernels import HabitBase, step_block
+from watchbill.detectors.kernels import example_looks, is_frozen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BINS: Final = 24
+SITTING_MS: Final = 30 * 60_000
+
+
+@kernel
+def pause_bin(ms: int) -> int:
+    """Bin 1..24 of a pause: 1 + floor(log2(ms)); under 1 ms is 1."""
+    at = 1
+    while ms > 1 and at < BINS:
+        ms >>= 1
+        at += 1
+    return at
+
+
+@kernel
+def _observe(
+    events: NDArray[np.void], rows: NDArray[np.void], own: NDArray[np.void], block: NDArray[np.void],
+    crowd: NDArray[np.void], head: NDArray[np.float64], plan: NDArray[np.float64], alone: NDArray[np.float64],
+    among: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float64],
+) -> None:  # fmt: skip
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.account < 0 or (event.kind != LOOK and event.kind != WORK):
+            continue
+        a = event.account
+        row = rows[a]
+        pause = event.time - row.last
+        row.last = event.time
+        if pause < 0 or pause >= SITTING_MS:
+            row.before = 0
+            continue
+        still = is_frozen(frozen, a, SUSPECTED | CONFIRMED)
+        part = 1.0 if a % int(head[2]) == 0 else 0.0
+        what = np.uint32(pause_bin(pause))
+        out[i] = step_block(row, own[a], block[a], crowd, head, part, what, plan, alone, among, still)
+
+
+class Detector(HabitBase):
+    """Pauses of an account, sixty-four at a time, against its own past and its peers."""
+
+    cells: ClassVar[int] = 128
+    block_cells: ClassVar[int] = 64
+    crowd_cells: ClassVar[int] = 1_024
+    length: ClassVar[int] = 64
+    alone: ClassVar[tuple[float, ...]] = (17.198, 5.033, -3.561, 1.662, 1.314, -3.726)
+    among: ClassVar[tuple[float, ...]] = (-1.077, 3.556, 5.636, 144.110, 1.271, -53.741)
+    text_en = "works in another rhythm than this account used to (a script, remote control, another person)"
+    text_zh = "操作节奏与该账号以往不同（脚本、远程控制或他人）"
+
+    def walk(
+        self, events: NDArray[np.void], alone: NDArray[np.float64], among: NDArray[np.float64],
+        frozen: NDArray[np.uint8], out: NDArray[np.float64],
+    ) -> None:  # fmt: skip
+        """See the base class."""
+        _observe(events, self.rows, self.own, self.block, self.crowd, self.head, self.plan, alone, among, frozen, out)
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        """A script that looks every second, and the owner on."""
+        own = example_looks(1_200)
+        pauses = np.resize(np.array([20_000, 65_000, 31_000, 140_000, 9_000, 47_000, 80_000]), len(own))
+        pauses[1_000:] = np.where(pauses[1_000:] > 0, 1_000, 0)
+        script = own.copy()
+        for events, gaps in ((own, np.resize(pauses[:700], len(own))), (script, pauses)):
+            events["time"] = events["arrival"] = own["time"][0] + gaps.cumsum()
+            events["day"], events["hour"] = events["time"] // 86_400_000, events["time"] // 3_600_000 % 24
+        return [
+            Example("every second for the last two hundred looks", script, found=True, nats_min=3.0),
+            Example("pauses as ever", own, found=False, nats_min=3.0),
+        ]
