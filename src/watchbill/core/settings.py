@@ -245,6 +245,27 @@ class PolicySettings(Section):
     relax_factor: float = Field(default=10, ge=1)
 
 
+class InquirySettings(Section):
+    """How answers of inquiry split an account between its owner and somebody else, and what records fetch."""
+
+    other_under: float = Field(default=0.5, gt=0, lt=1)
+    owner_over: float = Field(default=0.95, gt=0, lt=1)
+    past_days: float = Field(default=30, gt=0, le=3650)
+    tenancy_gap_hours: float = Field(default=8, gt=0, le=24 * 30)
+    yuan_a_record: float = Field(default=1.0, ge=0)
+    yuan_a_record_low: float = Field(default=0.8, ge=0)
+    yuan_a_record_high: float = Field(default=10.0, ge=0)
+    rent_yuan_a_day: float = Field(default=500.0, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> InquirySettings:
+        if self.other_under > self.owner_over:
+            raise ValueError("other_under is at most owner_over")
+        if not self.yuan_a_record_low <= self.yuan_a_record <= self.yuan_a_record_high:
+            raise ValueError("yuan_a_record lies between its low and its high")
+        return self
+
+
 class LimitSettings(Section):
     """What nobody can make grow without a bound."""
 
@@ -266,6 +287,7 @@ class Settings(Section):
     risk: RiskSettings = Field(default_factory=RiskSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    inquiry: InquirySettings = Field(default_factory=InquirySettings)
     detectors_off: tuple[str, ...] = ()
 
 

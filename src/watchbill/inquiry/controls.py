@@ -27,6 +27,7 @@ from watchbill.records.schema import CONTROL_PREFIX
 
 RELOAD = "wb.reload"
 SOURCE = "wb.source"
+SETTINGS = "wb.settings"
 
 
 @dataclass
@@ -36,10 +37,14 @@ class Controls:
     Attributes:
         parcels: (seq, digest) of each load of the parcels table, in order of seq; digest "" = taken out of use.
         masking: source -> [(seq, whether its logs cannot tell masked looks)], in order of seq.
+        tables: every reference table -> [(seq, digest)] of its loads, in order of seq.
+        settings: (seq, digest) of each change of the settings, in order of seq.
     """
 
     parcels: list[tuple[int, str]] = field(default_factory=list)
     masking: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
+    tables: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    settings: list[tuple[int, str]] = field(default_factory=list)
 
     def parcels_at(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
         """Index into `parcels` of the table in force at each seq, -1 where there was none; int64[n]."""
@@ -72,8 +77,12 @@ def read_controls(home: Path, upto: int) -> Controls:
     found = Controls()
     for seq, kind, extra in _control_rows(home, upto):
         said = _object(extra)
+        if kind == RELOAD and isinstance(said.get("table"), str):
+            found.tables.setdefault(said["table"], []).append((seq, str(said.get("digest") or "")))
         if kind == RELOAD and said.get("table") == "parcels":
             found.parcels.append((seq, str(said.get("digest") or "")))
+        elif kind == SETTINGS:
+            found.settings.append((seq, str(said.get("digest") or "")))
         elif kind == SOURCE and isinstance(said.get("source"), str):
             found.masking.setdefault(said["source"], []).append((seq, said.get("masking") == "unknown"))
     return found

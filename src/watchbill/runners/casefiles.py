@@ -1,4 +1,4 @@
-"""Cases as rows of cases.ndjson: whose data the unexplained looks of a case showed, counted from the ledger itself."""
+"""Cases as rows of cases.ndjson: whose data the wrongful operator of a case saw, counted from the ledger as `exposure` does."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pyarrow.dataset as ds
 
 from watchbill.inquiry.controls import read_controls
 from watchbill.inquiry.exposed import COLUMNS, COMPLETE_FIELDS, conform, expand, exposing
+from watchbill.inquiry.inforce import settings_at
+from watchbill.inquiry.tenancies import OneCase, Split, split_cases
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.reader import Ledger
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from watchbill.cases.book import Case
     from watchbill.detectors.base import DetectorBase
 
-YUAN_A_RECORD: Final = 1.0
-"""What a record sold for in the case that started this (shared/domain.md): about 1 yuan."""
 TIER_ITEMS: Final = 2_500
 """Items at which selling data obtained through one's duty becomes "serious" (2017 interpretation, halved); counsel decides."""
 _ESPECIALLY: Final = 10
@@ -50,7 +50,7 @@ from seen s group by s.number
 
 
 class Shown(NamedTuple):
-    """What the unexplained looks of a case's span showed, how many they are, and how many of its looks are explained."""
+    """What the listed looks of a case showed, how many they are, and how many looks of its span are explained."""
 
     persons: int
     items: int
@@ -65,27 +65,30 @@ def case_rows(home: Path, cases: Iterable[Case], detectors: Iterable[DetectorBas
     if not listed:
         return []
     texts = {d.id: (d.text_zh, d.text_en) for d in detectors}
-    shown = _shown(home, listed)
-    return [_row(case, one, texts) for case, one in zip(listed, shown, strict=True)]
-
-
-def _shown(home: Path, cases: list[Case]) -> list[Shown]:
-    """What the looks of each case's span showed; the ledger is read once for all of them."""
-    accounts = sorted({case.account for case in cases})
-    begin, end = min(case.since for case in cases), max(case.until for case in cases) + 1
     ledger = Ledger(home)
+    asked = [OneCase(c.id, c.account, c.kind, c.opened, c.updated, c.since, c.until) for c in listed]
+    split, prices = split_cases(home, asked, ledger.height), settings_at(home, ledger.height).inquiry
+    shown = _shown(ledger, listed, split)
+    return [
+        _row(case, one, texts) | {"tenancies": [run.to_json(prices) for run in split[case.id].tenancies]}
+        for case, one in zip(listed, shown, strict=True)
+    ]
+
+
+def _shown(ledger: Ledger, cases: list[Case], split: dict[str, Split]) -> list[Shown]:
+    """What the listed looks of each case showed; the ledger is read once for all of them."""
+    accounts = sorted({case.account for case in cases})
+    begin = min(min(case.since, split[case.id].since) for case in cases)
+    end = max(max(case.until + 1, split[case.id].until) for case in cases)
     looks = exposing(conform(ledger.of_accounts(accounts, COLUMNS, begin, end)))
-    known = np.isin(looks.column(SEQ).to_numpy(), _explained(home, accounts))
+    seqs = looks.column(SEQ).to_numpy()
+    known = np.isin(seqs, _explained(ledger.home, accounts))
     names, times = looks.column("account"), looks.column("time").to_numpy()
     rows, honest = [], []
     for case in cases:
-        mine = (
-            np.asarray(pc.fill_null(pc.equal(names, case.account), False))
-            & (times >= case.since)
-            & (times <= case.until)
-        )
-        rows.append(np.flatnonzero(mine & ~known))
-        honest.append(int(np.count_nonzero(mine & known)))
+        mine = np.asarray(pc.fill_null(pc.equal(names, case.account), False))
+        rows.append(np.flatnonzero(np.isin(seqs, split[case.id].sides.listed)))
+        honest.append(int(np.count_nonzero(mine & known & (times >= case.since) & (times <= case.until))))
     counted = _exposed(ledger, looks, rows)
     return [Shown(*counted[number], mine.shape[0], honest[number]) for number, mine in enumerate(rows)]
 
@@ -132,10 +135,7 @@ def _row(case: Case, shown: Shown, texts: dict[str, tuple[str, str]]) -> dict[st
              "text_zh": "同期有正常业务理由的查询", "text_en": "looks in the same span that its work explains",
              "records": shown.honest}
         ],
-        "tenancies": [
-            {"account": case.account, "from": case.since, "until": case.until + 1, "records": shown.looks,
-             "estimated_yield": round(shown.looks * YUAN_A_RECORD, 2)}
-        ],
+        "tenancies": [],
         "persons": shown.persons, "items": shown.items, "complete_records": shown.complete, "tier": tier_of(shown.items),
     }  # fmt: skip
 

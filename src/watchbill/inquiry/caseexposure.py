@@ -1,0 +1,139 @@
+"""Whose data a case exposed: as `saw` over the case's accounts, without the sessions that seem to be the owner's own work.
+
+Which sessions are left out rests on an estimate, so the answer is exact only with all sessions; else it has a lower and an upper
+bound, and says what lies between. The hash names the list: whoever holds the same list gets the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from watchbill.core.errors import NotFoundError
+from watchbill.inquiry.exposed import COLUMNS, conform
+from watchbill.inquiry.exposure import Gap, Saw, exposure_of
+from watchbill.inquiry.operators import case_lines
+from watchbill.inquiry.tenancies import OneCase, split_cases
+from watchbill.ledger.canonical import SEQ
+from watchbill.ledger.reader import Ledger, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from watchbill.inquiry.exposure import SeenSubject
+
+ESTIMATED: Final = "operator_estimated"
+"""Kind of the gap that says that the operator of a session is an estimate."""
+
+
+@dataclass(frozen=True)
+class CaseExposure:
+    """What a case exposed.
+
+    Attributes:
+        case: its id. accounts: of the case. all_sessions: nothing was left out on an estimate.
+        saw: the persons listed, with bounds and gaps. hash: SHA-256 of the list, see `hash_of`.
+        sessions: how many are listed, between, and left out.
+    """
+
+    case: str
+    accounts: list[str]
+    all_sessions: bool
+    saw: Saw
+    hash: str
+    sessions: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `watchbill exposure --json` prints it: the fields of `saw`, and what is the case's own."""
+        said = self.saw.to_json()
+        return {
+            **said, "case": self.case, "accounts": self.accounts, "all_sessions": self.all_sessions,
+            "sessions": self.sessions, "hash": self.hash,
+        }  # fmt: skip
+
+
+def exposure(home: Path, case: str, *, all_sessions: bool = False, upto: int | None = None) -> CaseExposure:
+    """Everything that the wrongful operator of a case saw, in the span of the case, at a height of the journal.
+
+    Args:
+        home: the home. case: the case's id. all_sessions: leave nothing out. upto: a height; None = now.
+
+    Raises:
+        NotFoundError: there is no such case at that height.
+        LedgerError: the ledger is damaged, or the height is not reached.
+    """
+    height = Ledger(home).height if upto is None else upto
+    row = _case(home, case, height)
+    split = split_cases(home, [case_of(row, account) for account in row["accounts"]], height)
+    sides = [one.sides for one in split.values()]
+    listed, between, out = (np.concatenate(side) for side in zip(*sides, strict=True))
+    if all_sessions:
+        listed, between, out = np.concatenate([listed, between, out]), between[:0], out[:0]
+    records = _records(home, row["accounts"], np.concatenate([listed, between]), height)
+    account = row["accounts"][0] if len(row["accounts"]) == 1 else ""
+    sure = exposure_of(home, _with(records, listed), height, account)
+    most = exposure_of(home, records, height, account)
+    sessions = {name: sum(one.sessions[name] for one in split.values()) for name in ("listed", "between", "out")}
+    said = _bounded(sure, most, between.shape[0], out.shape[0])
+    return CaseExposure(case, row["accounts"], all_sessions, said, hash_of(said.subjects), sessions)
+
+
+def _case(home: Path, case: str, height: int) -> dict[str, Any]:
+    for row in case_lines(home):
+        if row["id"] == case and row["seq"] < height:
+            return row
+    raise NotFoundError(
+        "there is no such case", where="exposure", todo="`watchbill cases` lists them; check the height"
+    )
+
+
+def case_of(row: dict[str, Any], account: str) -> OneCase:
+    """A row of cases.ndjson, for one of its accounts."""
+    mine = [one for one in row["tenancies"] if one["account"] == account] or row["tenancies"]
+    since, until = min(one["from"] for one in mine), max(one["until"] for one in mine) - 1
+    return OneCase(account, account, row["kind"], row["opened"], row["updated"], since, until)
+
+
+def _records(home: Path, accounts: Iterable[str], seqs: NDArray[np.int64], height: int) -> pa.Table:
+    """What is exposed by these looks is in these records, in order of seq."""
+    where = Span(None, None, None, tuple(sorted(accounts)))
+    parts = [_with(conform(part), seqs) for part in Ledger(home).records(COLUMNS, where, height) if part.num_rows]
+    return pa.concat_tables([conform(pa.table({SEQ: pa.array([], pa.int64())})), *parts]).sort_by(SEQ)
+
+
+def _with(records: pa.Table, seqs: NDArray[np.int64]) -> pa.Table:
+    return records.filter(pc.is_in(records.column(SEQ), value_set=pa.array(seqs))).sort_by(SEQ)
+
+
+def _bounded(sure: Saw, most: Saw, between: int, out: int) -> Saw:
+    """The listed persons with the upper bound of everything that may belong to them."""
+    gaps = list(most.gaps)
+    if between or out:
+        more = most.persons - sure.persons
+        text = f"who sat there is an estimate: {out:,} looks of the owner's own work are left out (--all-sessions lists them too)"
+        gaps.append(Gap(ESTIMATED, between, more, text))
+    return Saw(
+        account=sure.account, height=sure.height, persons=sure.persons, items=sure.items, times=sure.times,
+        complete_records=sure.complete_records, complete=not gaps, lower=sure.lower, upper=most.upper, gaps=gaps,
+        subjects=sure.subjects,
+    )  # fmt: skip
+
+
+def hash_of(subjects: Iterable[SeenSubject]) -> str:
+    """SHA-256, in hex, of the list of exposed persons.
+
+    Hashed is the JSON array of [subject, [fields, sorted]] for each person, sorted by the subject's UTF-8 bytes, without
+    spaces and with characters as they are (UTF-8). Times and counts do not enter: who was exposed, and with what, does.
+    """
+    pairs = sorted(((one.subject, sorted(one.fields)) for one in subjects), key=lambda pair: pair[0].encode())
+    text = json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
