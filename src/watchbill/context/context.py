@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from watchbill.core.settings import Settings
     from watchbill.records.columns import Columns
 
+_Kind = TypeVar("_Kind", bound=np.generic)
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
 _FIELD_SETS_MAX: Final = 10_000
@@ -344,7 +345,7 @@ def _part(saved: dict[str, Any], name: str) -> dict[str, Any]:
     return {key.removeprefix(f"{name}."): value for key, value in saved.items() if key.startswith(f"{name}.")}
 
 
-def grown(array: NDArray[np.void], size: int) -> NDArray[np.void]:
+def grown(array: NDArray[_Kind], size: int) -> NDArray[_Kind]:
     """`array` with room for `size` rows (new rows zero), grown by half so that growth is rare."""
     if size <= array.shape[0]:
         return array

@@ -25,7 +25,9 @@ from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
 from watchbill.rules.ruleset import RuleSet
 from watchbill.rules.settings import RuleSettings
+from watchbill.runners.judging import learned_prior, suspected, until_of
 from watchbill.runners.ruling import name_rules, rule_on
+from watchbill.scoring.calibration import calibrate, unshifted
 from watchbill.scoring.fuse import fuse
 
 if TYPE_CHECKING:
@@ -74,13 +76,17 @@ class Pipeline:
         )
         self.detectors = load_detectors(settings)
         self.standing = np.zeros(0, STANDING)
-        self.book = CaseBook()
+        self.book = CaseBook({detector.id: detector.family for detector in self.detectors})
         self.rules = RuleSet([], RuleSettings())
+        self.frozen = np.zeros(0, np.uint8)  # Surroundings.frozen
+        self.shift = 0.0  # nats that verdicts move the posterior's prior
         self._watched = np.zeros(0, np.int32)  # dense accounts that have a case
         self.table_tick = 0
         self.around = Surroundings()
         weights = settings.risk.weights
         self._weights = np.array([weights.get(family, 0.0) for family in FAMILIES])
+        curve = settings.risk.calibration
+        self._raw, self._knots = np.array(curve.raw), np.array(curve.posterior)
         self._limits = thresholds(settings.policy)
         self._spans = spans_ms(settings.policy)
         self.on_scores: Callable[..., None] | None = (
@@ -98,7 +104,7 @@ class Pipeline:
     def refresh(self) -> None:
         """Renew what detectors know of their surroundings."""
         roles = self.settings.reasons.roles
-        self._steps = np.array([roles[name].steps if name in roles else True for name in self.context.roles], np.uint8)
+        self.steps = np.array([roles[name].steps if name in roles else True for name in self.context.roles], np.uint8)
         self.around = surroundings_of(self.context, self.settings)
 
     # -- the step ----------------------------------------------------------------------------------------------
@@ -131,7 +137,8 @@ class Pipeline:
             yield start, stop
 
     def _publish(self, arrival: int) -> None:
-        self.coverage.publish(len(self.context.outlets))
+        self.around.frozen = self.frozen = suspected(self.standing, self.frozen)
+        self.coverage.publish(len(self.context.outlets), self.frozen)
         for detector in self.detectors:
             detector.publish(arrival, self.around)
 
@@ -141,7 +148,8 @@ class Pipeline:
         self.around.accounts, self.around.outlets = len(self.context.accounts), len(self.context.outlets)
         self.coverage.habits = grown(self.coverage.habits, self.around.accounts)
         self.standing = grown(self.standing, self.around.accounts)
-        self.coverage.mark(events)
+        self.around.frozen = self.frozen = grown(self.frozen, self.around.accounts)
+        self.coverage.mark(events, self.frozen)
         if "accounts" not in self.around.present:
             # without a roster nobody has a role: what roles declare is no ground for a step
             events["gated"] |= np.where(events["kind"] == RETRACT, 0, COVERAGE_GATED).astype(np.uint8)
@@ -165,11 +173,12 @@ class Pipeline:
         changes = np.zeros(3 * n, CHANGE)
         relax = float(np.log(self.settings.policy.relax_factor))
         if self.on_scores is not None:
-            self.on_scores(events, guarantee, left, self._steps)
+            self.on_scores(events, guarantee, left, self.steps)
         count = apply_policy(
-            events, guarantee, left, self.standing, self._limits, relax, self._spans, self._steps, decisions, records,
+            events, guarantee, left, self.standing, self._limits, relax, self._spans, self.steps, decisions, records,
             changes,
         )  # fmt: skip
+        calibrate(posterior, self._raw, self._knots, self.shift, posterior)
         rows = self._gather(changes[:count], events, records, columns, said, posterior)
         name_rules(findings, rows, self.book)
         self._findings += findings
@@ -198,7 +207,7 @@ class Pipeline:
         signal = Signal(
             seq=int(columns.seq[row]), time=int(columns.time[row]), account=account, old=int(change["old"]),
             new=int(change["new"]), since=int(change["since"]), records=int(change["records"]),
-            posterior=float(posterior[at]), evidence=nats, devices=(device,) if device and not known else (),
+            posterior=float(posterior[at]), base=unshifted(float(posterior[at]), self.shift), evidence=nats, devices=(device,) if device and not known else (),
             persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
             role=self.context.roles[int(event["role"])], taken_back=bool(event["kind"] == RETRACT),
         )  # fmt: skip
@@ -210,7 +219,7 @@ class Pipeline:
         lone = device_of(account)
         return {
             "seq": signal.seq, "id": columns.text("id", row), "time": signal.time,
-            **({"device": lone} if lone else {"account": account}), "step": STEPS[signal.new], "until": int(change["until"]) or None, "case": self.book.take(signal),
+            **({"device": lone} if lone else {"account": account}), "step": STEPS[signal.new], "until": until_of(int(change["until"])), "case": self.book.take(signal),
             "evidence": e_values,
         }  # fmt: skip
 
@@ -247,6 +256,7 @@ class Pipeline:
         """Named arrays and JSON-able parts from which `restore` builds the same pipeline (reference tables apart)."""
         out: dict[str, Any] = {
             "standing": self.standing.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
+            "told": list(self.book.told), "frozen": self.frozen.copy(),
         }  # fmt: skip
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
         parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]
@@ -258,7 +268,8 @@ class Pipeline:
         """Take over a snapshot; reference tables are applied afterwards, from the journal's reload records."""
         self.standing = np.asarray(saved["standing"]).copy()
         self.table_tick = int(saved["table_tick"])
-        self.book.restore(saved["cases"])
+        self.book.restore(saved["cases"], saved["told"])
+        self.frozen, self.shift = np.array(saved["frozen"], np.uint8), learned_prior(self)
         self._watched = np.zeros(0, np.int32)
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
         parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]

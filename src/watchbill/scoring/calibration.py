@@ -50,6 +50,14 @@ def calibrate(
         out[i] = said
 
 
+def unshifted(posterior: float, shift: float) -> float:
+    """The posterior without the nats that verdicts moved it."""
+    if shift == 0.0:
+        return posterior
+    held = min(max(posterior, _TINY), 1.0 - _TINY)
+    return float(1.0 / (1.0 + np.exp(-(np.log(held / (1.0 - held)) - shift))))
+
+
 def prior_shift(posteriors: Sequence[float], confirmed: Sequence[bool]) -> float:
     """Nats by which the log odds of the posterior's mean were wrong on the cases that people judged.
 

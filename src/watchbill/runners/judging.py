@@ -1,0 +1,91 @@
+"""What people decide, put into force: a `wb.verdict` of the journal changes standing, evidence, learning and the prior.
+
+Dismissed: the account stands free, every detector forgives it, learning from it begins again. Confirmed: the step stays until
+it is lifted, and its looks feed no peer's profile. All of it follows from the journal alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from watchbill.cases.tally import shift_of
+from watchbill.cases.verdicts import Verdict
+from watchbill.context.context import grown
+from watchbill.context.lone import device_of
+from watchbill.context.roster import post_at
+from watchbill.detectors.base import CONFIRMED, SUSPECTED
+from watchbill.responses.policy import ASK_REASON, FOREVER, STEPS, hold, release
+from watchbill.scoring.calibration import prior_shift
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from watchbill.cases.book import Case
+    from watchbill.runners.pipeline import Pipeline
+
+
+def suspected(standing: NDArray[np.void], frozen: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Surroundings.frozen as a table tick renews it: under a step, or at work with masked values after a suspension."""
+    out = np.zeros(max(standing.shape[0], frozen.shape[0]), np.uint8)
+    out[: frozen.shape[0]] = frozen & CONFIRMED
+    out[: standing.shape[0]][(standing["step"] >= ASK_REASON) | (standing["whole"] == 1)] |= SUSPECTED
+    return out
+
+
+def learned_prior(pipeline: Pipeline) -> float:
+    """Nats that the verdicts of the book move the posterior's prior; 0 when settings forbid."""
+    if not pipeline.settings.risk.learn_from_verdicts:
+        return 0.0
+    return prior_shift(*shift_of(pipeline.book.cases.values()))
+
+
+def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
+    """Put a verdict into force from `seq` on; the change of standing that it makes, as a row of interventions.ndjson.
+
+    A verdict that came before (by id), or that is about nobody known, changes nothing.
+    """
+    verdict = Verdict.model_validate(told)
+    if verdict.id in pipeline.book.told:
+        return []
+    case = pipeline.book.judge(verdict, seq)
+    account = case.account if case is not None else verdict.account
+    at = pipeline.context.accounts.find(account) if account else -1
+    pipeline.shift = learned_prior(pipeline)
+    if at < 0 or (case is None and verdict.case):
+        return []
+    pipeline.standing = grown(pipeline.standing, at + 1)
+    pipeline.frozen = grown(pipeline.frozen, at + 1)
+    if verdict.verdict == "confirmed":
+        pipeline.frozen[at] |= CONFIRMED
+        old, new = _held(pipeline, at, case, verdict.time)
+    else:
+        pipeline.frozen[at] = 0
+        for detector in pipeline.detectors:
+            detector.forgive(at)
+        old, new = release(pipeline.standing, at)
+    if old == new:
+        return []
+    lone = device_of(account)
+    return [{
+        "seq": seq, "id": verdict.id, "time": verdict.time, **({"device": lone} if lone else {"account": account}),
+        "step": STEPS[new], "until": None, "case": case.id if case is not None else None, "evidence": {},
+        "verdict": verdict.verdict,
+    }]  # fmt: skip
+
+
+def _held(pipeline: Pipeline, at: int, case: Case | None, time: int) -> tuple[int, int]:
+    """Hold a confirmed account; where settings take no steps for its role, nothing is held."""
+    roster = pipeline.context.roster
+    post, _ = post_at(roster.first, roster.posts, at, time)
+    role = int(roster.posts[post]["role"]) if post >= 0 else pipeline.context.roles.index("unknown")
+    old = int(pipeline.standing["step"][at])
+    if not pipeline.steps[role]:
+        return old, old
+    return hold(pipeline.standing, at, case.step_worst if case is not None else 0)
+
+
+def until_of(until: int) -> int | None:
+    """`until` for people: None for no end, or no step."""
+    return None if until in (0, FOREVER) else until
