@@ -59,7 +59,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Built]:
         key = repr((specs, sorted(arguments.items())))
         if key not in made:
             out = tmp_path_factory.mktemp("staged")
-            options = {"seed": 9, "days": 4, "outlets": 9, "scale": 0.3, "honest_stress": HonestStress.none()}
+            options = {"seed": 9, "days": 3, "outlets": 9, "scale": 0.3, "honest_stress": HonestStress.none()}
             made[key] = open_world(build_world(out, attacks=specs, format="parquet", **{**options, **arguments}))  # type: ignore[arg-type]
         return made[key]
 

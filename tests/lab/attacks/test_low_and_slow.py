@@ -20,7 +20,10 @@ def test_own_device_other_outlets_spread_over_the_day(built: Any) -> None:
         (select 1 from records s where s.kind = 'scan' and s.waybill = l.waybill and s.outlet = '{own}' and s.status = 'arrived')""")
     assert strangers == built.report.wrongful
     assert {r[0] for r in built.rows("select distinct device from looks where wrongful")} == {
-        r[0] for r in built.rows(f"select distinct device from looks where account = '{account}' and not wrongful")
+        r[0]
+        for r in built.rows(
+            f"select distinct device from looks where account = '{account}' and not wrongful and app = 'handset'"
+        )
     }
     assert 60 <= built.report.wrongful <= 140
     assert built.one("select max(time) - min(time) from looks where wrongful") > 8 * 3_600_000

@@ -35,7 +35,7 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
     turns = max(1, round(plan.params["looks_day"] * plan.spec.intensity / turn_looks))
     chunks: list[Rows] = []
     time = clock(view.day, 9 + rng.random())
-    at = int(rng.choice(view.pool)["waybill"])
+    at, walked = int(rng.choice(view.pool)["waybill"]), [np.zeros(0, np.int64)]
     for k in range(turns):
         account, session = plan.accounts[k % len(plan.accounts)], session_number(view, plan, k)
         chunks.append(login_row(time, account=account, device=device, ip=ip, session=session, app="counter"))
@@ -45,8 +45,11 @@ def _generate(view: View, plan: Plan, rng: np.random.Generator) -> Rows:
             steal(parcels, times, account=account, device=device, ip=ip, session=session, what="search", app="counter")
         )
         time = int(times[-1]) + int(rng.integers(30_000, 240_000))
+        walked.append(numbers)
         # Where a range has run out, the next turn begins in another one.
-        at = int(numbers[-1]) + 1 if (parcels["recipient"][-5:] > 0).any() else int(rng.choice(view.pool)["waybill"])
+        free = np.setdiff1d(view.pool["waybill"], np.concatenate([*walked, *(w - turn_looks for w in walked)]))
+        goes_on = (parcels["recipient"][-5:] > 0).any() or not len(free)
+        at = int(numbers[-1]) + 1 if goes_on else int(rng.choice(free))
     return pile(chunks)
 
 
