@@ -96,7 +96,7 @@ def honest_accounts(db: duckdb.DuckDBPyConnection) -> list[str]:
 def _looks(db: duckdb.DuckDBPyConnection, people: list[str]) -> dict[str, Any]:
     """Columns of all looks in order of seq: person (index, -1 = nobody's), attack and pair (-1 = none), day, shown, records."""
     order = {name: number for number, name in enumerate(people)}
-    table: Any = db.execute(
+    table: Any = db.sql(
         "select seq, account, decision, day, shown, records, attack, wrongful from looks order by seq"
     ).to_arrow_table()
     names = table.column("account").combine_chunks().dictionary_encode()

@@ -14,7 +14,9 @@ TUNED_MAX: Final = 99
 JUDGED_MIN: Final = 1001
 """Seeds from here on are judged; what was tuned on them is worth nothing. Between the two lies nobody's land."""
 SEEDS_MAX: Final = 1000
-TUNED_KINDS: Final = frozenset({"blatant_lease", "list_decryption", "device_ring", "leaver_reuse", "low_and_slow"})
+TUNED_KINDS: Final = frozenset(
+    {"blatant_lease", "list_decryption", "device_ring", "leaver_reuse", "low_and_slow", "concurrent_owner"}
+)
 """Kinds of attack that somebody looked at while setting thresholds. Whoever tunes on another one adds it here."""
 
 Purpose = Literal["tuned", "judged"]
