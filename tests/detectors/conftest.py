@@ -26,6 +26,7 @@ def surroundings() -> Surroundings:
         outlet_lon=np.array([116.4, 116.5, 119.3, np.nan]),
         present=frozenset({"accounts", "outlets", "networks", "canaries", "devices"}),
         tokens_max=np.full(3, 40, np.float32), looks_a_day=np.array([150, 100, 50], np.float32),
+        ends=np.array([2**62] * (ACCOUNTS - 1) + [20_002 * DAY]),
     )  # fmt: skip
 
 

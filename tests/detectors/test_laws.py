@@ -32,10 +32,11 @@ def fresh(name: str) -> DetectorBase:
 @pytest.fixture
 def around() -> Surroundings:
     return Surroundings(
-        accounts=ACCOUNTS, outlets=4, roles=("courier", "service", "unknown"),
+        accounts=ACCOUNTS, outlets=4, roles=("courier", "service", "unknown", "robot"),
         lat=np.array([39.9, 26.1]), lon=np.array([116.4, 119.3]), place_kind=np.array([1, 1], np.uint8),
         present=frozenset({"accounts", "outlets", "networks", "canaries", "devices"}),
-        tokens_max=np.full(3, 40, np.float32), looks_a_day=np.full(3, 100, np.float32),
+        tokens_max=np.full(4, 40, np.float32), looks_a_day=np.full(4, 100, np.float32),
+        ends=np.array([2**62] * (ACCOUNTS - 1) + [20_002 * DAY]),
     )  # fmt: skip
 
 

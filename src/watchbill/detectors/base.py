@@ -64,6 +64,7 @@ class Surroundings:
             said, 1 pc, 2 handset, 3 scanner, 4 server, 5 personal, and uint8 1 = shared.
         outlet_lat, outlet_lon: float64[outlets], NaN when unknown.
         tokens_max, looks_a_day: float32[roles] from settings.
+        ends: int64[accounts that the roster knows, or fewer], epoch ms at which the last post ends (huge: open; 0: no post).
         frozen: uint8[at least accounts, or none], SUSPECTED | CONFIRMED: from whom a detector learns nothing (`is_frozen`).
     """
 
@@ -82,6 +83,7 @@ class Surroundings:
     outlet_lon: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     tokens_max: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 40, np.float32))
     looks_a_day: NDArray[np.float32] = field(default_factory=lambda: np.full(1, 100, np.float32))
+    ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     frozen: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
 
@@ -102,12 +104,15 @@ def surroundings_of(context: Context, settings: Settings) -> Surroundings:
     held = held[np.argsort(context.devices.keys[held])]
     codes = context.devices.values[held]
     lat, lon = context.outlet_places()
+    ends = np.zeros(context.roster.first.shape[0], np.int64)
+    owners = np.repeat(np.arange(ends.shape[0]), context.roster.first[:, 1])
+    np.maximum.at(ends, owners, context.roster.posts["until"])
     return Surroundings(
         accounts=len(context.accounts), outlets=len(context.outlets), roles=tuple(context.roles),
         lat=context.networks.lat, lon=context.networks.lon, place_kind=context.networks.kind,
         registered=context.devices.keys[held], device_outlet=(codes >> 4).astype(np.int32),
         device_kind=(codes >> 1 & 7).astype(np.uint8), device_shared=(codes & 1).astype(np.uint8),
-        outlet_lat=lat, outlet_lon=lon,
+        outlet_lat=lat, outlet_lon=lon, ends=ends,
         present=frozenset(name for name, table in context.tables.items() if table.num_rows),
         tokens_max=np.array([role.tokens_max for role in per_role], np.float32),
         looks_a_day=np.array([role.looks_a_day for role in per_role], np.float32),

@@ -112,9 +112,6 @@ def _is_foreign(row: Row, spot: int) -> bool:
 def _act(row: Row, spot: int, device: np.uint32, time: int, apart: float) -> None:
     """One act at `spot`, `apart` km from the last one's."""
     same_machine = device != 0 and device == row.device
-    if spot == row.here and (same_machine or device == 0):
-        row.time = time
-        return
     gap = WORK_GAP_MS if spot < 0 or row.here < 0 else LOOK_GAP_MS
     if apart > KM_MIN and not same_machine and time - row.time <= gap:
         back = spot == row.before and (device == 0 or row.device_before == 0 or device == row.device_before)
@@ -131,21 +128,8 @@ def _act(row: Row, spot: int, device: np.uint32, time: int, apart: float) -> Non
 
 
 @kernel
-def _spot_of(
-    event: Row, row: Row, kind: NDArray[np.uint8], registered: NDArray[np.uint64], outlet: NDArray[np.int32],
-    device_kind: NDArray[np.uint8],
-) -> int:  # fmt: skip
-    """Place + 1 of a fixed network, -(outlet + 1) of a scan or a registered machine, 0 where nothing is known."""
-    if event.kind == WORK:
-        return -(event.at + 1) if event.at >= 0 and event.arrival - event.time <= LATE_MS else 0
-    if event.kind != LOOK and event.kind != LOGIN:
-        return 0
-    if not event.success or event.place < 0 or kind[event.place] == MOBILE or kind[event.place] == VPN:
-        return 0
-    if row.machine != event.device or row.asked != event.day:
-        row.machine, row.asked = event.device, event.day
-        row.stands = _outlet_of(event.device, registered, outlet, device_kind)
-    return int(-(row.stands + 1) if row.stands >= 0 else event.place + 1)
+def _is_fixed(place: int, kind: NDArray[np.uint8]) -> bool:
+    return bool(place >= 0 and kind[place] != MOBILE and kind[place] != VPN)
 
 
 @kernel
@@ -175,15 +159,29 @@ def _observe(
         if event.account < 0 or event.persons > 1 or event.lone:
             continue
         row = rows[event.account]
-        spot = _spot_of(event, row, kind, registered, outlet, device_kind)
+        # a spot is place + 1 of a fixed network, -(outlet + 1) of a scan or a registered machine, 0 where nothing is known
+        spot = 0
+        if event.kind == WORK:
+            if event.at >= 0 and event.arrival - event.time <= LATE_MS:
+                spot = -(event.at + 1)
+        elif (event.kind == LOOK or event.kind == LOGIN) and event.success and _is_fixed(event.place, kind):
+            if row.machine != event.device or row.asked != event.day:
+                row.machine, row.asked = event.device, event.day
+                row.stands = _outlet_of(event.device, registered, outlet, device_kind)
+            spot = -(row.stands + 1) if row.stands >= 0 else event.place + 1
         if spot and event.day > row.day:
             _new_day(row, event.day)
         if spot and event.day == row.day:
             if spot > 0:
                 row.today = spot
-            if event.time >= row.time:
-                apart = _apart(row.here, spot, lat, lon, outlet_lat, outlet_lon) if row.here != spot else 0.0
-                _act(row, spot, np.uint32(event.device & np.uint64(0xFFFFFFFF)), event.time, apart)
+            mark = np.uint32(event.device & np.uint64(0xFFFFFFFF))
+            if spot == row.here and (mark == 0 or mark == row.device):
+                row.time = max(row.time, event.time)
+            elif event.time >= row.time:
+                apart = 0.0
+                if row.here != spot and mark != row.device:
+                    apart = _apart(row.here, spot, lat, lon, outlet_lat, outlet_lon)
+                _act(row, spot, mark, event.time, apart)
         out[i] = max(row.log_m, np.float32(0))
 
 

@@ -290,7 +290,7 @@ class Pipeline:
         fresh.on_scores = self.on_scores
         fresh.rules = self.rules
         if fresh.context.roles != self.context.roles:
-            learned = ("coverage/", "detector.volume/")
+            learned = ("coverage/", "detector.volume/", "detector.dormant/")
             saved = {name: value for name, value in saved.items() if not name.startswith(learned)}
         fresh.restore(saved)
         for name, table in self.context.tables.items():
