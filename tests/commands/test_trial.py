@@ -12,7 +12,7 @@ import pytest
 from commands.conftest import Told
 
 Run = Callable[..., Told]
-SMALL = ("--days", "4", "--outlets", "4", "--control-outlets", "4", "--scale", "0.2", "--stress", "none")
+SMALL = ("--days", "3", "--outlets", "3", "--control-outlets", "3", "--scale", "0.2", "--stress", "none", "--jobs", "2")
 
 
 def test_mixed_seeds_are_refused(run: Run, tmp_path: Path) -> None:

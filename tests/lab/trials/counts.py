@@ -30,7 +30,7 @@ def world(group: str, number: int, **more: Any) -> dict[str, Any]:
     histogram = {"bin": [50, 300], "score": [0.001, 0.9], "honest": [90.0, 1.0], "wrong": [0.0, 9.0]}
     return {
         "job": f"{group}-{number}", "group": group, "seed": 2001 + number, "scenario": "usual", "records": 1000, "looks": 300,
-        "code": "c", "attacks": [], "people": people(), "owners": {"looks": 10, "stopped": 1},
+        "code": "c", "attacks": [], "people": people(), "owners": {"looks": 10, "stopped": 1}, "machines": {"cases": 0, "steps": 0},
         "alarms": dict.fromkeys(LEVELS, 0) | {"looks": 0}, "curve": {"agrees": True, "factors": [0.1, 1.0], "points": [
             {"people": [], "attacks": {}}, {"people": [], "attacks": {}}]},
         "scores": histogram, "exposure": {"asked": 1, "exact": 1}, "operators": None, "seed_case": [],

@@ -45,6 +45,7 @@ STEPS = [
     (12, 3, "B", None, "mask"),
     (13, 3, "B", None, "step_up"),
     (14, 2, "V", None, "step_up"),
+    (15, 3, "R", None, "throttle"),
     (5, 3, "W", None, "suspend"),  # before its attack's first record: by chance
 ]
 CASES = [
@@ -144,6 +145,10 @@ def test_honest_people(counted: dict[str, Any]) -> None:
 
 def test_owners_of_attacked_accounts(counted: dict[str, Any]) -> None:
     assert counted["owners"] == {"looks": 1, "stopped": 1}
+
+
+def test_cases_and_steps_on_machines(counted: dict[str, Any]) -> None:
+    assert counted["machines"] == {"cases": 1, "steps": 1}  # the case on D9; a step on the robot
 
 
 def test_false_alarms_are_rises_to_a_step_or_beyond(counted: dict[str, Any]) -> None:

@@ -43,7 +43,9 @@ def test_a_family_is_found_when_half_of_its_stagings_are() -> None:
 def test_people_are_told_for_the_whole_carrier() -> None:
     two = [people({"days": 600, "days_stopped": 1, "cases": 1, "looks": 60_000, "asked": 30, "first": 100, "first_explained": 98}),
            people({"days": 400, "looks": 40_000, "asked": 20, "first": 100, "first_explained": 98})]  # fmt: skip
-    made = people_figures(people_in([world("control", n, people=one) for n, one in enumerate(two)]), minutes_a_case=15)
+    held = people_in([world("control", n, people=one) for n, one in enumerate(two)])
+    made = people_figures(held, minutes_a_case=15)
+    assert "300 analyst-hours a day (3 cases)" in people_figures(held, 15, more_cases=2)["stepped_up"].carrier
     stepped = made["stepped_up"]
     assert stepped.value == pytest.approx(1.0)
     assert stepped.low <= 0.177

@@ -111,7 +111,17 @@ def count_world(db: duckdb.DuckDBPyConnection, test_from: int, attacks: Sequence
     return {
         "attacks": attacks_of(db, attacks), "people": people_of(db, test_from),
         "owners": _one(db, owners, ("looks", "stopped")), "alarms": alarms_of(db),
+        "machines": _one(db, _MACHINES.format(day=test_from), ("cases", "steps")),
     }  # fmt: skip
+
+
+_MACHINES: Final = f"""
+with folk as (select account from people where role != '{ROBOT}')
+select (select count(*) from cases where day >= {{day}} and (accounts[1] is null or accounts[1] not in (from folk))),
+       (select count(*) from steps where day >= {{day}} and step in {STEPS[STEP_UP:]}
+          and (account is null or account not in (from folk)))
+"""
+"""Cases, and steps of step_up or worse, on robots and on devices that look for themselves."""
 
 
 def _one(db: duckdb.DuckDBPyConnection, sql: str, names: Sequence[str]) -> dict[str, int]:

@@ -80,7 +80,9 @@ def table_of(
     made = records_figures(attacks) | {"families": families_figure(attacks)}
     if controls:
         people = people_in(controls)
-        made |= people_figures(people, minutes_a_case) | alarm_figures(controls, policy)
+        made |= people_figures(
+            people, minutes_a_case, sum(one["machines"]["cases"] for one in controls)
+        ) | alarm_figures(controls, policy)
     made |= {"action_p99": _speed(group(results, "speed")), "exposure": _exposure(group(results, "attacks"))}
     made["attribution"] = Figure(_limit("attribution"), None, basis="this release has no attribution under trial yet")
     missing = "no such world was built"
@@ -126,9 +128,12 @@ def is_found(stagings: Sequence[Mapping[str, Any]]) -> bool:
     return len(stagings) > 0 and 2 * sum(bool(one["found"]) for one in stagings) >= len(stagings)
 
 
-def people_figures(people: People, minutes_a_case: float) -> dict[str, Figure]:
-    """What honest people met; account-days are those with any look, so the carrier's counts are upper ones."""
-    days, cases = people.sum("days"), people.sum("cases")
+def people_figures(people: People, minutes_a_case: float, more_cases: int = 0) -> dict[str, Figure]:
+    """What honest people met; account-days are those with any look, so the carrier's counts are upper ones.
+
+    `more_cases` are those on robots and devices: nobody is interrupted, but somebody has to look at them.
+    """
+    days, cases = people.sum("days"), people.sum("cases") + more_cases
     hours = cases / max(1.0, days) * CARRIER_ACCOUNTS * minutes_a_case / 60
     made: dict[str, Figure] = {}
     for key, hits in (("stepped_up", "days_stopped"), ("suspended", "days_suspended")):

@@ -81,6 +81,8 @@ def people_summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "ended": people.share("days_ended", "days"), "stopped_looks": people.share("stopped", "looks"),
         }  # fmt: skip
     staged = group(results, "attacks", "stress")
+    controls = group(results, "control")
+    out["machines"] = {name: sum(one["machines"][name] for one in controls) for name in ("cases", "steps")}
     out["owners"] = {name: sum(one["owners"][name] for one in staged) for name in ("looks", "stopped")}
     return out
 
@@ -289,6 +291,8 @@ def _more(report: Mapping[str, Any]) -> Shown:
                 ),
                 (f"session ended per 1,000 account-days, {text}", _share(part["ended"], 1000), ""),
             ]
+    machines = report["people"]["machines"]
+    rows.append(("robots and lone devices, controls", f"{machines['steps']} stepped up", f"{machines['cases']} cases"))
     owners = report["people"]["owners"]
     rows.append(
         (
