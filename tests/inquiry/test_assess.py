@@ -84,7 +84,7 @@ def test_counts_fields_and_joins(world: World, whole: Assessment) -> None:
     said = whole.to_json()
     assert json.loads(json.dumps(said)) == said
     assert sum(whole.records.values()) == sum(batch.table.num_rows for batch in world.batches())
-    assert whole.fields["view"]["account"] == 1.0
+    assert 0.9 < whole.fields["view"]["account"] < 1.0  # scanners and handsets read without one
     assert 0 < whole.fields["view"]["ticket"] < 1
     shares = {one.join: one.share for one in whole.joins}
     assert shares["looks' accounts in the roster"] == 1.0
