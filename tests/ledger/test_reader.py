@@ -57,6 +57,15 @@ def test_records_are_complete_at_any_height(home: Path, make: Any) -> None:
         list(ledger.records(upto=3001))
 
 
+def test_everything_in_order(home: Path, make: Any, tmp_path: Path) -> None:
+    parts = list(Ledger(home).in_order())
+    assert len(parts) > 3, "a part at a time"
+    whole = pa.concat_tables(parts)
+    assert seqs(whole) == list(range(3000))
+    assert whole.drop_columns(["seq"]).equals(make(3000, days=2.5))
+    assert list(Ledger(tmp_path).in_order()) == []
+
+
 @pytest.mark.parametrize("column", ["waybill", "subjects", "id", "account", "kind"])
 def test_find_equals_brute_force(home: Path, make: Any, column: str) -> None:
     table, ledger, rng = make(3000, days=2.5), Ledger(home), random.Random(3)

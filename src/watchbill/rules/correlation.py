@@ -25,7 +25,7 @@ class Correlation:
 
     Attributes:
         rules: numbers of the rules whose hits it reads, in order. keys: for each of them the fields that make the key.
-        span_ms: the window is (time - span_ms, time]. values: fields that are counted or measured. percentile: 0-100.
+        span_ms: the window is [time - span_ms, time]. values: fields that are counted or measured. percentile: 0-100.
         op, count: the condition. expression: for temporal types, instead of op and count.
     """
 

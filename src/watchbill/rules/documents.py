@@ -113,6 +113,8 @@ def _build(events: list[Any]) -> Document:
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event, line)
         elif isinstance(event, yaml.CollectionStartEvent):
+            if event.tag not in {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
+                raise DocumentError(line, "a YAML tag that rules do not use", "Remove the tag")
             value = {} if isinstance(event, yaml.MappingStartEvent) else []
         else:
             continue  # stream start and end

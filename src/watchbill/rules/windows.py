@@ -1,6 +1,6 @@
 """Correlations as keyed sliding windows in event time: bounded, snapshotted, the same for any cut into batches.
 
-A hit of a rule that a correlation reads enters the windows of its key. A window is (t - timespan, t] and is judged where it
+A hit of a rule that a correlation reads enters the windows of its key. A window is [t - timespan, t] and is judged where it
 ends at a hit. Hits may come late: one that is older than `late_ms` before the newest of its key is left out; another is put
 in its place, and the windows that it falls into are judged again, earliest first. After a window held, its key is quiet for
 `suppress_ms` of event time.
@@ -96,7 +96,7 @@ class Windows:
             return None
         at = window.insert(time, seq, place, value)
         fired = self._judge(key, window, at)
-        over = bisect_right(window.times, window.times[-1] - self.correlation.span_ms - self.late_ms)
+        over = bisect_left(window.times, window.times[-1] - self.correlation.span_ms - self.late_ms)
         excess = len(window.times) - self.hits_max
         if excess > over:
             self.dropped += excess - over
@@ -106,13 +106,13 @@ class Windows:
     def _judge(self, key: Key, window: Window, at: int) -> Fired | None:
         """Windows that end at this hit or at a later one of its span."""
         span = self.correlation.span_ms
-        last = bisect_left(window.times, window.times[at] + span)
+        last = bisect_right(window.times, window.times[at] + span)
         ends = sorted({bisect_right(window.times, window.times[i]) for i in range(at, last)})
         for end in ends:
             time = window.times[end - 1]
             if window.quiet_from is not None and abs(time - window.quiet_from) < self.suppress_ms:
                 continue
-            begin = bisect_right(window.times, time - span)
+            begin = bisect_left(window.times, time - span)
             measure = self._measure(window, begin, end)
             if measure is not None:
                 window.quiet_from = time if window.quiet_from is None else max(time, window.quiet_from)
