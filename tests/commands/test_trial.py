@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from commands.conftest import Told
+from lab.trials.counts import world
+from watchbill.commands import trial
+from watchbill.core.settings import Calibration
 
 Run = Callable[..., Told]
 SMALL = ("--days", "3", "--outlets", "3", "--control-outlets", "3", "--scale", "0.2", "--stress", "none", "--jobs", "2")
@@ -27,6 +31,22 @@ def test_calibration_on_judged_seeds_is_refused(run: Run, tmp_path: Path) -> Non
     assert told.code == 2
     assert "must be tuned" in told.err
     assert not (tmp_path / "c.json").exists()
+
+
+def test_knots_are_written_for_scoring_to_load(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def counted(wanted: Any, *_: Any, **__: Any) -> list[dict[str, Any]]:
+        asked.append(wanted)
+        return [world("attacks", 0), world("control", 1), {"group": "speed"}]
+
+    monkeypatch.setattr(trial, "_run", counted)
+    told = run("trial", "calibrate", "--seeds", "1-2", "--file", tmp_path / "c.json", "--json")
+    assert told.json == {"file": str(tmp_path / "c.json"), "seeds": [1, 2], "knots": 2}
+    written = json.loads((tmp_path / "c.json").read_text())
+    assert Calibration.model_validate(written).raw == (0.001, 0.9)
+    # fitted on scores that no earlier calibration had touched
+    assert asked[0].settings.risk.calibration == Calibration(raw=(0.0, 1.0), posterior=(0.0, 1.0))
 
 
 @pytest.mark.slow

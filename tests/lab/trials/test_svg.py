@@ -38,8 +38,10 @@ def test_no_point_leaves_the_chart(values: list[tuple[float, float]]) -> None:
 
 def test_an_axis_has_whole_decades_and_zero_stands_at_its_end() -> None:
     found = axis([0.0, 0.03, 7.0], 0, 300)
-    assert (found.low, found.high) == (-2, 1)
+    assert (found.low, found.high, found.zero) == (-3, 1, True)  # a decade below the smallest is 0
     assert found.at(0) == 0
     assert found.at(10) == 300
-    assert found.at(0.1) == pytest.approx(100)
+    assert found.at(0.1) == pytest.approx(150)
+    without = axis([0.03, 7.0], 0, 300)
+    assert (without.low, without.high, without.zero) == (-2, 1, False)
     assert axis([0.0], 0, 1).high > axis([0.0], 0, 1).low

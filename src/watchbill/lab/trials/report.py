@@ -202,6 +202,8 @@ def _kinds(rows: Sequence[Mapping[str, Any]]) -> Shown:
 
 
 def _share(triple: Sequence[float], factor: float = 100.0) -> str:
+    if tuple(triple) == (0.0, 0.0, 1.0):
+        return "-"  # nothing was tried
     value, low, high = (factor * part for part in triple)
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
 

@@ -21,12 +21,13 @@ DASHES: Final = {"bulk": "", "half": "6 3", "slow": "2 3", "all": "10 4"}
 
 @dataclass(frozen=True)
 class Axis:
-    """A logarithmic axis: its ends are powers of ten, `least` stands for 0."""
+    """A logarithmic axis: its ends are powers of ten; with `zero`, the lower end is 0 and nothing else stands there."""
 
     low: int
     high: int
     start: float
     end: float
+    zero: bool = False
 
     @property
     def least(self) -> float:
@@ -40,10 +41,11 @@ class Axis:
 
 
 def axis(values: Sequence[float], start: float, end: float) -> Axis:
-    """Whole decades around the values over 0, six below 1 at most."""
+    """Whole decades around the values over 0, six below 1 at most; one more below them where some are 0."""
     some = [value for value in values if value > 0] or [1.0]
     low, high = max(DECADES_MIN, floor(log10(min(some)))), ceil(log10(max(some)))
-    return Axis(low, max(high, low + 1), start, end)
+    zero = any(value <= 0 for value in values)
+    return Axis(low - zero, max(high, low + 1), start, end, zero)
 
 
 def curve_svg(points: Sequence[Mapping[str, Any]], title: str) -> str:
@@ -60,6 +62,7 @@ def curve_svg(points: Sequence[Mapping[str, Any]], title: str) -> str:
     for number, name in enumerate(name for name in NAMES if any(row["class"] == name for row in points)):
         mine = sorted((row for row in points if row["class"] == name), key=lambda row: row["factor"])
         parts += _line(mine, across, up, name, TOP + 18 + 22 * number)
+    parts.append(f'<text x="{WIDTH - RIGHT + 16}" y="{HEIGHT - BOTTOM}">ring: the default</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -68,11 +71,11 @@ def _grid(across: Axis, up: Axis) -> list[str]:
     for power in range(across.low, across.high + 1):
         x = across.at(10.0**power)
         parts.append(f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_number(power)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_tick(across, power)}</text>')
     for power in range(up.low, up.high + 1):
         y = up.at(10.0**power)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(power)}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_tick(up, power)}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
         f'<text x="{middle:.0f}" y="{HEIGHT - 22}" text-anchor="middle">honest account-days stepped up or worse, per 1,000</text>'
@@ -83,7 +86,9 @@ def _grid(across: Axis, up: Axis) -> list[str]:
     return parts
 
 
-def _number(power: int) -> str:
+def _tick(of: Axis, power: int) -> str:
+    if of.zero and power == of.low:
+        return "0"
     return f"{10**power:,}" if power >= 0 else f"{10.0**power:.{-power}f}"
 
 
