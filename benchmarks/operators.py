@@ -22,7 +22,6 @@ import duckdb
 import numpy as np
 from common import CACHE, build_world, say
 from numpy.typing import NDArray
-from seeds import TUNED_MAX, judged
 
 from watchbill.core.settings import Settings
 from watchbill.inquiry import operators
@@ -31,6 +30,7 @@ from watchbill.inquiry.operators import CaseSpan, Odds, case_spans, judge, odds_
 from watchbill.inquiry.sessions import Activity, Window, read_activity
 from watchbill.inquiry.traits import DEVICE, LEVELS, PLACE, TRAITS, Habits, Traits
 from watchbill.lab.attacks.base import AttackSpec, load_attacks
+from watchbill.lab.trials.seeds import TUNED_MAX, must_be
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.local import replay
 from watchbill.sources.base import open_source
@@ -39,7 +39,7 @@ TUNED_KINDS = ("blatant_lease", "list_decryption", "low_and_slow", "device_ring"
 FIT_SEEDS_MAX = 40
 TABLE = Path(operators.__file__).with_name("operators.json")
 DAYS, OUTLETS, SCALE = 14, 16, 0.4
-HONEST = 40
+HONEST = 24
 """Honest accounts a world, beside the attacked ones; half of them with a case that never was."""
 PSEUDO = 8.0
 """Sessions that each level of a trait is shrunk by: half a dozen attacks are not the world."""
@@ -140,11 +140,11 @@ def fit(people: list[Told], leave: str = "") -> dict[str, Any]:
     for one in people:
         one.traits.habits = Habits({role: np.array(shares) for role, shares in hours.items()})
     data: dict[str, Any] = {
-        "hours": hours, "plain": 4.5, "before": 4.0, "within": 1.0, "after": 2.0,
+        "hours": hours, "plain": 4.5, "before": 3.0, "within": 1.0, "after": 2.0,
         "kept": 0.97, "registered": 0.9, "shared": 0.6, "scale": 1.0, "offset": 0.0,
     }  # fmt: skip
     levels = [one.traits.levels((one.label == OWNER).astype(np.float64)) for one in people]
-    for _ in range(3):
+    for _ in range(2):
         data["nats"] = weighed(people, levels, leave)
         levels = [operators.converged(one.traits, odds_of(data), one.span) for one in people]
     data["nats"] = weighed(people, levels, leave)
@@ -349,7 +349,7 @@ def main() -> None:
         )
         return
     kinds = sorted(load_attacks())
-    people = [one for seed in judged(seeds) for one in told(build(seed, kinds, folder), seed)]
+    people = [one for seed in must_be("judged", seeds) for one in told(build(seed, kinds, folder), seed)]
     report(f"Sessions of judged worlds, seeds {given.seeds}", answers(people, operators.shipped_odds()),
            f"tuned kinds: {', '.join(TUNED_KINDS)}; the others were never seen")  # fmt: skip
 

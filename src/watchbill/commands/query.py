@@ -254,9 +254,21 @@ def _say_case(said: dict[str, Any]) -> None:
     rows = [("against", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["reasons"]]
     rows += [("for", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["for_person"]]
     table("Evidence", ("side", "what", "#nats", "#records"), rows)
-    spans = [(t["account"], when(t["from"]), when(t["until"]), t["records"]) for t in said["tenancies"]]
-    table("When", ("account", "from", "until", "#unexplained looks"), spans)
+    _say_tenancies(said["tenancies"])
     say(
         f"{said['persons']:,} persons, {said['items']:,} items, {said['complete_records']:,} complete records; tier: {said['tier']}"
     )
     say("A case is evidence, not a judgement: a person decides anything that lasts.")
+
+
+def _say_tenancies(tenancies: list[dict[str, Any]]) -> None:
+    """When somebody else sat there, and what the records fetch against the rent, at the default prices."""
+    from watchbill.core.settings import Settings
+    from watchbill.inquiry.tenancies import earnings
+
+    settings, rows = Settings(), []
+    for one in tenancies:
+        low, high, rent = earnings(one, settings.inquiry, settings.time_zone)
+        fetched = f"{low:,.0f}-{high:,.0f} yuan, rent {rent:,.0f}"
+        rows.append((one["account"], when(one["from"]), when(one["until"]), one["records"], fetched))
+    table("Tenancies", ("account", "from", "until", "#records", "fetch"), rows)

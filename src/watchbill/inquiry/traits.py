@@ -267,6 +267,8 @@ class Traits:
         Args:
             owner: float64[s], the probability that the owner sat there, by which each session weighs in his habits.
         """
+        if not self.activity.sessions:
+            return np.zeros((0, len(TRAITS)), np.int64)
         found = {"device": self._device(owner), "place": self._place(owner)}
         for name, value in self._measured(owner).items():
             level = np.searchsorted(EDGES[name], value, side="right")
