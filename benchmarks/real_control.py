@@ -28,7 +28,7 @@ def there() -> bool:
 def load() -> tuple[NDArray[np.void], Flags]:
     """(events in order of time, labels)."""
     with gzip.open(SOURCE, "rt", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle, delimiter="\\t"))
+        rows = list(csv.DictReader(handle, delimiter="\t"))
     times = [datetime.strptime(row["op_date"], "%Y/%m/%d %H:%M").replace(tzinfo=UTC).timestamp() for row in rows]
     order = np.argsort(times, kind="stable").tolist()
     users = {name: at for at, name in enumerate(sorted({row["user_name"] for row in rows}))}
@@ -56,7 +56,12 @@ def judged() -> None:
     for name, odds in said.items():
         low, high = interval(lambda pick, o=odds: auc(truth[pick], o[pick]), len(truth), draws=200)  # type: ignore[misc]
         rows.append([name, f"{auc(truth, odds):.3f} ({low:.3f}-{high:.3f})", ".47-.49 careful, .54 winners", ".45-.55"])
-    say("BDCI control: labels by chance", ["evidence", "AUC (95 %)", "published", "target"], rows, f"{len(truth):,} logins of {accounts} accounts, {truth.sum():,} labelled risky; nothing is fitted")
+    say(
+        "BDCI control: labels by chance",
+        ["evidence", "AUC (95 %)", "published", "target"],
+        rows,
+        f"{len(truth):,} logins of {accounts} accounts, {truth.sum():,} labelled risky; nothing is fitted",
+    )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from watchbill.detectors import handover, rhythm
 
 sys.path.insert(0, str(ROOT / "examples" / "loan-desk"))
 
-from convert import ZONE, read_events  # noqa: E402 - the example's own reader of this log
+from convert import ZONE, read_events
 
 SOURCE = DATA / "bpic12" / "BPIC12.xes.gz"
 SHARE_MAX, DAYS_MIN, BEFORE, POSITIVE = 0.12, 30, 10, 5
@@ -73,7 +73,17 @@ def log_until(end: str) -> Log:
     for event in read_events(SOURCE)[0]:
         local = datetime.fromtimestamp(event.time / 1000, ZONE)
         if event.account and local.date().isoformat() < end:
-            rows.append((event.time, local.date().toordinal(), local.hour, event.account, word(f"{event.name}/{event.step}"), event.case, event.name))
+            rows.append(
+                (
+                    event.time,
+                    local.date().toordinal(),
+                    local.hour,
+                    event.account,
+                    word(f"{event.name}/{event.step}"),
+                    event.case,
+                    event.name,
+                )
+            )
     rows.sort(key=lambda row: row[0])
     names, counts = np.unique([row[3] for row in rows], return_counts=True)
     active = {name: {row[1] for row in rows if row[3] == name} for name in names}
@@ -99,7 +109,11 @@ def draw(log: Log, seed: int) -> list[tuple[int, int, int]]:
     free, pairs = [int(a) for a in rng.permutation(len(log.days))], []
     while free:
         one = free.pop()
-        choices = [(two, span) for two in free if COSINE[0] < log.cosine[one, two] < COSINE[1] and len(span := _span(log, one, two))]
+        choices = [
+            (two, span)
+            for two in free
+            if COSINE[0] < log.cosine[one, two] < COSINE[1] and len(span := _span(log, one, two))
+        ]
         if choices:
             two, span = choices[int(rng.integers(len(choices)))]
             free.remove(two)
@@ -161,7 +175,9 @@ def score(log: Log, seed: int, *, taught: bool = False, **changed: Any) -> Days:
         for account in np.unique(today["account"]):
             rank[account] += day >= since[account]
             if active[account] >= BEFORE:
-                rows.append((int(account), int(rank[account]), float(odds[np.flatnonzero(today["account"] == account)[-1]])))
+                rows.append(
+                    (int(account), int(rank[account]), float(odds[np.flatnonzero(today["account"] == account)[-1]]))
+                )
                 parts.append(shown[account])
             active[account] += 1
     columns = np.array(rows)
@@ -174,7 +190,9 @@ def measured(days: Days) -> tuple[float, float]:
     truth, odds = days.rank[used] > 0, days.odds[used]
     limit = threshold(truth, odds, FALSE_DAYS)
     late = (days.rank > 0) & (days.rank <= POSITIVE)
-    found = [bool((days.odds[late & (days.account == a)] > limit).any()) for a in np.unique(days.account[days.rank > 0])]
+    found = [
+        bool((days.odds[late & (days.account == a)] > limit).any()) for a in np.unique(days.account[days.rank > 0])
+    ]
     return auc(truth, odds), float(np.mean(found))
 
 
@@ -205,7 +223,9 @@ def choose(end: str = "2012-01-01") -> tuple[dict[str, Any], list[str]]:
         plan[name] = max(found)[1]
         said.append(f"{name}: " + ", ".join(f"{value} {both:.4f}" for both, value in found))
     results = [measured(score(log, seed, **plan)) for seed in TUNED]
-    said.append(f"before {end}: AUC {np.mean([r[0] for r in results]):.3f}, found {np.mean([r[1] for r in results]):.1%}")
+    said.append(
+        f"before {end}: AUC {np.mean([r[0] for r in results]):.3f}, found {np.mean([r[1] for r in results]):.1%}"
+    )
     return plan, said
 
 
@@ -215,7 +235,9 @@ BLOCKS_AFTER = 10
 """Blocks of pauses after a swap that count as the other person's."""
 
 
-def rhythm_blocks(log: Log, seed: int, *, taught: bool = False, crowd: bool = True, **changed: Any) -> tuple[Floats, Floats, Flags]:
+def rhythm_blocks(
+    log: Log, seed: int, *, taught: bool = False, crowd: bool = True, **changed: Any
+) -> tuple[Floats, Floats, Flags]:
     """(log odds, sums an event, truth) of each full block of pauses of one seed."""
     swaps = draw(log, seed)
     events, count = events_of(log, swaps), len(log.days)
@@ -233,11 +255,11 @@ def rhythm_blocks(log: Log, seed: int, *, taught: bool = False, crowd: bool = Tr
         for account in np.unique(today["account"]):
             own, at = today[today["account"] == account], 0
             while at < len(own):
-                need = max(1, int(detector.length - detector.rows["count"][account] % detector.length)) if detector.rows.shape[0] else 1
+                need = int(detector.length - detector.rows["held"][account]) if detector.rows.shape[0] else 1
                 odds = detector.score(own[at : at + need], surroundings)
                 at += need
                 row = detector.rows[account]
-                if row["count"] == detector.length and row["blocks"] >= detector.green:
+                if row["held"] == 0 and row["count"] > 0 and row["blocks"] >= detector.green:
                     late = day >= since[account]
                     after[account] += late
                     if after[account] <= BLOCKS_AFTER:
@@ -252,16 +274,25 @@ def choose_rhythm(crowd: bool, end: str = "2012-01-01") -> tuple[tuple[float, ..
     sums, truth = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
     weights = tuple(logistic(sums, truth, ridge=3.0).tolist())
     own = [rhythm_blocks(log, seed, crowd=crowd, among=weights, alone=weights) for seed in TUNED[:3]]
-    return weights, f"{len(truth):,} blocks, {truth.sum()} after a swap; by own decisions AUC {np.mean([auc(o[2], o[0]) for o in own]):.3f}"
+    return (
+        weights,
+        f"{len(truth):,} blocks, {truth.sum()} after a swap; by own decisions AUC {np.mean([auc(o[2], o[0]) for o in own]):.3f}",
+    )
 
 
 def judged(fit: bool) -> None:
     """Print the judged seeds at the product's own settings (`fit`: and what the tuning part would choose)."""
-    notes = ["settings and weights are the product's own; chosen on the log before 2012 (seeds 100-105), judged on the whole log (seeds 0-19)"]
+    notes = [
+        "settings and weights are the product's own; chosen on the log before 2012 (seeds 100-105), judged on the whole log (seeds 0-19)"
+    ]
     if fit:
         plan, said = choose()
         notes += [f"chosen: {plan}", *said]
-        notes += [f"rhythm {'with' if crowd else 'without'} a crowd: {plain(w)}; {text}" for crowd in (True, False) for w, text in [choose_rhythm(crowd)]]
+        notes += [
+            f"rhythm {'with' if crowd else 'without'} a crowd: {plain(w)}; {text}"
+            for crowd in (True, False)
+            for w, text in [choose_rhythm(crowd)]
+        ]
     log = log_until("9999")
     days = [score(log, seed) for seed in JUDGED]
     results = np.array([measured(d) for d in days])

@@ -25,7 +25,9 @@ SPLIT = PLACE / "humans_and_moderate_bots"
 REQUESTS = (1, 5, 10, 30, 10**6)
 FOLDS = 5
 PUBLISHED = "accuracy .90 (web log alone)"
-LINE = re.compile(r'\[(?P<time>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+)[^"]*" (?P<status>\d+) \S+ "[^"]*" (?P<session>\S+) ')
+LINE = re.compile(
+    r'\[(?P<time>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+)[^"]*" (?P<status>\d+) \S+ "[^"]*" (?P<session>\S+) '
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def there() -> bool:
 
 def kind_of(method: str, path: str, status: str) -> str:
     """What a request is, without the page's own name: a script that reads other pages is still a script."""
-    parts = path.split("?")[0].strip("/").split("/")
-    name = "page" if parts[0] == "content" and path.endswith(".php") else path.split("?")[0]
+    parts = path.split("?", maxsplit=1)[0].strip("/").split("/")
+    name = "page" if parts[0] == "content" and path.endswith(".php") else path.split("?", maxsplit=1)[0]
     return f"{method} {name} {len(parts) if name == 'page' else ''} {status[0]}"
 
 
@@ -56,8 +58,12 @@ def sessions() -> dict[str, Session]:
         for line in lines:
             if match := LINE.search(line):
                 time = int(datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp() * 1000)
-                found.setdefault(match["session"], []).append((time, word(kind_of(match["method"], match["path"], match["status"]))))
-    return {name: Session(np.array([r[0] for r in rows]), np.array([r[1] for r in rows])) for name, rows in found.items()}
+                found.setdefault(match["session"], []).append(
+                    (time, word(kind_of(match["method"], match["path"], match["status"])))
+                )
+    return {
+        name: Session(np.array([r[0] for r in rows]), np.array([r[1] for r in rows])) for name, rows in found.items()
+    }
 
 
 def split(part: str) -> tuple[list[str], Flags]:
@@ -67,7 +73,7 @@ def split(part: str) -> tuple[list[str], Flags]:
     return [row[0] for row in rows], np.array([row[1] != "human" for row in rows])
 
 
-SIZES = {"cells": 1_024, "block_cells": 1_024, "crowd_cells": 16_384, "green": 10**9, "length": 10**9, "fade": 1.0}
+SIZES = {"cells": 1_024, "block_cells": 1_024, "crowd_cells": 16_384, "length": 1_024, "fade": 1.0}
 
 
 class Judge:
@@ -75,41 +81,29 @@ class Judge:
 
     def __init__(self, names: list[str], script: Flags) -> None:
         self.people = 1 + int((~script).sum())
-        self.detectors: list[HabitBase] = [type("Chosen", (kind,), SIZES)(Settings()) for kind in (mix.Detector, rhythm.Detector)]
+        self.detectors: list[HabitBase] = [
+            type("Chosen", (kind,), SIZES)(Settings()) for kind in (mix.Detector, rhythm.Detector)
+        ]
         for at, (name, is_script) in enumerate(zip(names, script, strict=True)):
             account = 0 if is_script else 1 + int((~script[:at]).sum())
-            self._learn(sessions()[name], account)
+            self._take(sessions()[name], account, 10**6, learn=True)
         for detector in self.detectors:
             detector.gather()
 
-    def _learn(self, session: Session, account: int) -> None:
-        events = stream(np.full(len(session.time), account), session.what, session.time)
+    def _take(self, session: Session, account: int, requests: int, *, learn: bool) -> list[Floats]:
+        what, time = session.what[:requests], session.time[:requests]
+        events = stream(np.full(len(what), account), what, time)
+        out = []
         for detector in self.detectors:
             detector.grow(self.people)
             detector.rows["last"][account] = detector.rows["before"][account] = 0
-            detector.length = len(events)  # type: ignore[misc] - a session is a block
             detector.score(events, around(self.people))
-            detector.length = 0  # type: ignore[misc] - and closed by what comes next
-            self._close(detector, account)
-
-    @staticmethod
-    def _close(detector: HabitBase, account: int) -> None:
-        from watchbill.detectors.habit_kernels import close_block
-
-        close_block(detector.rows[account], detector.own[account], detector.block[account], 0.0, detector.plan, False)
+            out.append(detector.settle(account, learn=learn))
+        return out
 
     def features(self, session: Session, requests: int) -> Floats:
-        """float64[2 * SUMS + 1]: sums an event of both detectors after so many requests, for the people against the scripts."""
-        events = stream(np.zeros(min(requests, len(session.time)), np.int64), session.what[:requests], session.time[:requests])
-        out = []
-        for detector in self.detectors:
-            detector.drop(np.array([0]))
-            detector.rows["last"][0] = detector.rows["before"][0] = 0
-            detector.length = 10**9  # type: ignore[misc]
-            detector.score(events, around(self.people))
-            row = detector.rows[0]
-            out.append(row["sums"] / max(float(row["count"]), 1.0))
-        return np.concatenate(out)
+        """float64[2 * SUMS]: sums an event of both detectors after so many requests, for the people against the scripts."""
+        return np.concatenate(self._take(session, 0, requests, learn=False))
 
 
 def cross_validated(names: list[str], script: Flags, requests: int) -> Floats:
@@ -126,7 +120,9 @@ def cross_validated(names: list[str], script: Flags, requests: int) -> Floats:
 def judged() -> None:
     """Print accuracy after 1, 5, 10, 30 and all requests."""
     names, script = split("train")
-    fitted = {k: (features := cross_validated(names, script, k), logistic(features, script, ridge=3.0)) for k in REQUESTS}
+    fitted = {
+        k: (features := cross_validated(names, script, k), logistic(features, script, ridge=3.0)) for k in REQUESTS
+    }
     judge = Judge(names, script)
     tests, truth = split("test")  # opened only now
     rows = []
@@ -135,7 +131,16 @@ def judged() -> None:
         right = int(((odds > 0) == truth).sum())
         low, high = wilson(right, len(tests))
         inner = float((((weights[0] + features @ weights[1:]) > 0) == script).mean())
-        rows.append(["all" if k > 999 else k, f"{right / len(tests):.3f} ({low:.3f}-{high:.3f})", f"{auc(truth, odds):.3f}", f"{inner:.3f}", PUBLISHED if k > 999 else "", ".93" if k > 999 else ""])
+        rows.append(
+            [
+                "all" if k > 999 else k,
+                f"{right / len(tests):.3f} ({low:.3f}-{high:.3f})",
+                f"{auc(truth, odds):.3f}",
+                f"{inner:.3f}",
+                PUBLISHED if k > 999 else "",
+                ".93" if k > 999 else "",
+            ]
+        )
     say("Web bots: a script or a person", ["requests", "accuracy (Wilson 95 %)", "AUC", "train, profiles of other folds", "published", "target"], rows,
         f"{len(names)} train and {len(tests)} test sessions; weights fitted on the train split alone", f"weights at all requests: {plain(fitted[10**6][1])}")  # fmt: skip
 
@@ -146,4 +151,11 @@ if __name__ == "__main__":
         features = cross_validated(names, script, k)
         weights = logistic(features, script, ridge=3.0)
         odds = weights[0] + features @ weights[1:]
-        print(k, len(names), f"{((odds > 0) == script).mean():.3f}", f"{auc(script, odds):.3f}", [f"{auc(script, f):.2f}" for f in features.T], plain(weights))
+        print(
+            k,
+            len(names),
+            f"{((odds > 0) == script).mean():.3f}",
+            f"{auc(script, odds):.3f}",
+            [f"{auc(script, f):.2f}" for f in features.T],
+            plain(weights),
+        )

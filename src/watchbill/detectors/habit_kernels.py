@@ -25,6 +25,9 @@ CELL: Final = np.dtype([("key", np.uint32), ("count", np.float32)], align=True)
 CROWD: Final = np.dtype([("key", np.uint32), ("count", np.float32), ("users", np.float32)], align=True)
 """One thing done by anybody: how often, and by how many accounts."""
 
+SCRATCH: Final = np.dtype([("key", np.uint32), ("count", np.float32), ("nats", np.float32)], align=True)
+"""One thing done in the running block, how often, and what a pair says for another operator."""
+
 PROBES: Final = 12
 """A full neighbourhood loses its rarest cell, so a stranger's made-up words push out each other, not what is usual."""
 WORDS: Final = 1_000.0
@@ -51,10 +54,12 @@ account, against: known to it); surprise of first pairs; first uses of what the 
 ROW: Final = np.dtype(
     [
         ("last", np.int64),  # epoch ms of the latest event
-        ("before", np.uint32),  # what was done before
-        ("count", np.float32),  # events in the running block
+        ("before", np.uint32),  # what was done before the running block
+        ("held", np.int32),  # things that wait for the block to be full
+        ("count", np.float32),  # events in the block last judged
         ("learned", np.float32),  # events in the profile, decayed
         ("odds", np.float32),  # log odds of another operator before the running block
+        ("said", np.float32),  # log odds after the block last judged
         ("blocks", np.int32),  # blocks taught
         ("refused", np.int32),  # blocks since then that were not
         ("sums", np.float32, (SUMS,)),
@@ -112,19 +117,16 @@ def surprise(own: float, total: float, others: float, of: float) -> tuple[float,
 
 
 @kernel
-def chain(
-    row: Row, own: NDArray[np.void], block: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64],
-    part: float, what: np.uint32,
-) -> None:  # fmt: skip
-    """Add to the block's sums what it says that `what` was done after `row.before`, and note it in the block.
-
-    The sums are of nats for another operator (others' likelihood over own), see `SUMS`. Only first uses in a block count
-    for two of them: what is done once is often done again at once.
+def pair_nats(
+    row: Row, own: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64], part: float, what: np.uint32,
+    pair: np.uint32, first: bool,
+) -> float:  # fmt: skip
+    """Nats for another operator that `what` was done after `row.before`: others' likelihood over own, order 1.
 
     Args:
-        head: float64[2], events and accounts in the crowd. part: 1.0 when this account is in it (it is then taken out).
+        head: float64[2 or more], events and accounts in the crowd. part: 1.0 when this account is in it (it is then taken
+            out). first: the first use of `what` in the block; its rarity is summed.
     """
-    pair = key_of(row.before, what)
     mine, mine_pair, mine_before = count_of(own, what), count_of(own, pair), count_of(own, row.before)
     theirs = theirs_pair = theirs_before = users = of = 0.0
     if head[1] >= CROWD_MIN:
@@ -137,29 +139,43 @@ def chain(
     self_0, other_0 = surprise(mine, row.learned, theirs, of)
     self_1 = (mine_pair + BACK_OFF * self_0) / (max(mine_before, mine_pair) + BACK_OFF)
     other_1 = (theirs_pair + BACK_OFF * other_0) / (max(theirs_before, theirs_pair) + BACK_OFF)
-    nats = np.log(other_1 / self_1)
-    row.sums[0] += min(max(nats, -CLIP_NATS), CLIP_NATS)
-    cell = block[cell_at(block, what, True)]
-    if cell.count == 0:
+    if first:
         rare = 1.0 - (users - (part if mine > 0 else 0.0)) / max(head[1], 1.0)
         row.sums[1] += 1
         row.sums[2] += rare if mine == 0 else -rare
         row.sums[4] += 1 if mine == 0 else 0
+    return float(np.log(other_1 / self_1))
+
+
+@kernel
+def chain(
+    row: Row, own: NDArray[np.void], scratch: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64],
+    part: float, what: np.uint32,
+) -> None:  # fmt: skip
+    """Add to the block's sums (see `SUMS`) that `what` was done after `row.before`, and count it in the block's scratch.
+
+    The profile stands still while a block is summed, so what a pair says is worked out at its first use alone. Only first
+    uses count for all sums but one: what is done once is often done again at once.
+    """
+    pair = key_of(row.before, what)
+    thing = scratch[cell_at(scratch, what, True)]
+    thing.count += 1
+    first = thing.count == 1
+    cell = scratch[cell_at(scratch, pair, True)]
     cell.count += 1
-    cell = block[cell_at(block, pair, True)]
-    if cell.count == 0:
-        row.sums[3] += nats
-    cell.count += 1
+    if cell.count == 1:
+        cell.nats = pair_nats(row, own, crowd, head, part, what, pair, first)
+        row.sums[3] += cell.nats
+    row.sums[0] += min(max(cell.nats, -CLIP_NATS), CLIP_NATS)
     row.count += 1
     row.before = what
 
 
 @kernel
-def block_nats(row: Row, length: float, alone: NDArray[np.float64], among: NDArray[np.float64], users: float) -> float:
-    """Calibrated nats of the running block for another operator; a block that is not full speaks in proportion."""
+def block_nats(row: Row, length: float, weights: NDArray[np.float64]) -> float:
+    """Calibrated nats of the block just summed for another operator; one that is not full speaks in proportion."""
     if row.count == 0:
         return 0.0
-    weights = among if users >= CROWD_MIN else alone
     nats = weights[0]
     for k in range(SUMS):
         nats += weights[k + 1] * row.sums[k] / row.count
@@ -194,45 +210,45 @@ def forget(block: NDArray[np.void]) -> None:
 
 
 @kernel
-def close_block(
-    row: Row, own: NDArray[np.void], block: NDArray[np.void], odds: float, plan: NDArray[np.float64], frozen: bool
-) -> None:
-    """A block ends with these log odds of another operator: it is taught or refused, and the odds go on.
+def sum_block(
+    row: Row, own: NDArray[np.void], waiting: NDArray[np.uint32], scratch: NDArray[np.void], crowd: NDArray[np.void],
+    head: NDArray[np.float64], part: float,
+) -> None:  # fmt: skip
+    """Sums of what waits, by the profile as it stands; 0 among them is a break after which nothing came before."""
+    forget(scratch)
+    row.count = 0
+    for k in range(SUMS):
+        row.sums[k] = 0
+    for k in range(row.held):
+        if waiting[k] == 0:
+            row.before = 0
+        else:
+            chain(row, own, scratch, crowd, head, part, waiting[k])
 
-    Args:
-        plan: `HabitBase.plan`. frozen: nothing may be learned from this account now.
-    """
+
+@kernel
+def judge_block(
+    row: Row, own: NDArray[np.void], waiting: NDArray[np.uint32], scratch: NDArray[np.void], crowd: NDArray[np.void],
+    head: NDArray[np.float64], part: float, plan: NDArray[np.float64], alone: NDArray[np.float64],
+    among: NDArray[np.float64], frozen: bool,
+) -> None:  # fmt: skip
+    """A block is full: it is judged, then taught or refused, so it scores before it learns; `row.said` has the odds."""
+    sum_block(row, own, waiting, scratch, crowd, head, part)
+    row.held = 0
+    peers = head[1] >= CROWD_MIN
+    nats = block_nats(row, plan[0], among if peers else alone)
+    odds = row.odds + nats
     green = row.blocks < plan[1]
-    if not frozen and (green or odds < plan[5] or row.refused >= plan[6]):
-        teach(own, block, plan[2])
+    if not frozen and (green or odds < plan[5 if peers else 7] or row.refused >= plan[6]):
+        teach(own, scratch, plan[2])
         row.learned = row.learned * plan[2] + row.count
         row.blocks += 1
         row.refused = 0
     else:
-        forget(block)
         row.refused += 1
     base = np.log(plan[3] / (1.0 - plan[3]))
+    row.said = base if green else odds
     row.odds = base if green else next_odds(odds, plan[3], plan[4])
-    row.count = 0
-    for k in range(SUMS):
-        row.sums[k] = 0
-
-
-@kernel
-def step_block(
-    row: Row, own: NDArray[np.void], block: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64],
-    part: float, what: np.uint32, plan: NDArray[np.float64], alone: NDArray[np.float64], among: NDArray[np.float64],
-    frozen: bool,
-) -> float:  # fmt: skip
-    """One more thing done: log odds of another operator after it. A full block is closed first, so it scores before it learns."""
-    if row.count >= plan[0]:
-        nats = block_nats(row, plan[0], alone, among, head[1])
-        close_block(row, own, block, row.odds + nats, plan, frozen)
-    base = np.log(plan[3] / (1.0 - plan[3]))
-    chain(row, own, block, crowd, head, part, what)
-    if row.blocks < plan[1]:
-        return float(base)
-    return float(row.odds + block_nats(row, plan[0], alone, among, head[1]))
 
 
 @kernel
@@ -259,7 +275,7 @@ class HabitBase(DetectorBase):
     Class attributes:
         cells, block_cells, crowd_cells: sizes, powers of two. length: events of a block. green: blocks that are only learned.
         fade: what remains of a profile's counts at each block taught. start, stay: chance that another operator comes at,
-            and stays for, a block. pass_odds: log odds under which a block is taught. refused_max: after so many blocks
+            and stays for, a block. pass_odds, pass_alone: log odds under which a block is taught, with and without a crowd. refused_max: after so many blocks
             refused in a row the new ways are learned after all (the case was opened long before).
         alone, among: weights of a block's sums an event (intercept first) without and with a crowd, in nats a full block.
         nats_max: how loud it may get.
@@ -267,7 +283,7 @@ class HabitBase(DetectorBase):
 
     family = "habit"
     row: ClassVar[np.dtype[Any]] = ROW
-    tables = ("own", "block", "crowd", "head")
+    tables = ("own", "waiting", "crowd", "head")
     kept = ("learned", "blocks")
     cells: ClassVar[int] = 64
     block_cells: ClassVar[int] = 64
@@ -278,6 +294,7 @@ class HabitBase(DetectorBase):
     start: ClassVar[float] = 0.2
     stay: ClassVar[float] = 0.8
     pass_odds: ClassVar[float] = 0.0
+    pass_alone: ClassVar[float] = -2.0
     refused_max: ClassVar[int] = 100
     alone: ClassVar[tuple[float, ...]]
     among: ClassVar[tuple[float, ...]]
@@ -286,16 +303,27 @@ class HabitBase(DetectorBase):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.own = np.zeros((0, self.cells), CELL)
-        self.block = np.zeros((0, self.block_cells), CELL)
+        self.waiting = np.zeros((0, self.length), np.uint32)
+        self.scratch = np.zeros(self.block_cells, SCRATCH)
         self.crowd = np.zeros(self.crowd_cells, CROWD)
         self.head = np.zeros(4)  # events and accounts in the crowd, every how many-th account, day it was made (UTC)
         self.head[2] = 1
 
     @property
     def plan(self) -> NDArray[np.float64]:
-        """length, green, fade, start, stay, pass_odds, refused_max as kernels read them."""
+        """length, green, fade, start, stay, pass_odds, refused_max, pass_alone as kernels read them."""
         return np.array(
-            [self.length, self.green, self.fade, self.start, self.stay, self.pass_odds, self.refused_max], np.float64
+            [
+                self.length,
+                self.green,
+                self.fade,
+                self.start,
+                self.stay,
+                self.pass_odds,
+                self.refused_max,
+                self.pass_alone,
+            ],
+            np.float64,
         )
 
     @property
@@ -309,12 +337,13 @@ class HabitBase(DetectorBase):
         more = self.rows.shape[0] - self.own.shape[0]
         if more > 0:
             self.own = np.concatenate([self.own, np.zeros((more, self.cells), CELL)])
-            self.block = np.concatenate([self.block, np.zeros((more, self.block_cells), CELL)])
+            self.waiting = np.concatenate([self.waiting, np.zeros((more, self.waiting.shape[1]), np.uint32)])
 
     def blank(self, count: int) -> NDArray[np.void]:
         """See the base class."""
         rows = super().blank(count)
-        rows["odds"] = self.base_odds
+        for name in {"odds", "said"} & set(rows.dtype.names or ()):
+            rows[name] = self.base_odds
         return rows
 
     def forgive(self, account: int) -> None:
@@ -345,10 +374,23 @@ class HabitBase(DetectorBase):
         return out
 
     def drop(self, accounts: NDArray[np.int64]) -> None:
-        """Forget the running block of these accounts: somebody knows that it was not the owner's."""
-        self.block[accounts] = np.zeros(1, CELL)
-        self.rows["count"][accounts] = 0
-        self.rows["sums"][accounts] = 0
+        """Forget what waits of these accounts: somebody knows that it was not the owner's."""
+        self.rows["held"][accounts] = 0
+
+    def settle(self, account: int, *, learn: bool) -> NDArray[np.float64]:
+        """Sum what waits of an account before its block is full, and empty it; with `learn` it is taught.
+
+        Returns:
+            float64[SUMS]: sums an event.
+        """
+        row = self.rows[account]
+        part = 1.0 if account % int(self.head[2]) == 0 else 0.0
+        sum_block(row, self.own[account], self.waiting[account], self.scratch, self.crowd, self.head, part)
+        row["held"] = 0
+        if learn:
+            teach(self.own[account], self.scratch, self.fade)
+            row["learned"] = row["learned"] * self.fade + row["count"]
+        return np.asarray(row["sums"], np.float64) / max(float(row["count"]), 1.0)
 
     def walk(
         self, events: NDArray[np.void], alone: NDArray[np.float64], among: NDArray[np.float64],

@@ -21,6 +21,7 @@ from watchbill.context.events import LOGIN, LOOK, WORK
 from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import CONFIRMED, SUSPECTED, Example, Surroundings
 from watchbill.detectors.habit_kernels import (
+    CELL,
     CLIP_NATS,
     CROWD_MIN,
     HabitBase,
@@ -191,7 +192,6 @@ def _observe(
     peers: NDArray[np.float64], level: NDArray[np.float64], plan: NDArray[np.float64], weights: NDArray[np.float64],
     frozen: NDArray[np.uint8], out: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    base = np.log(plan[3] / (1.0 - plan[3]))
     parts = np.zeros(PARTS)
     for i in range(events.shape[0]):
         event = events[i]
@@ -218,7 +218,7 @@ class Detector(HabitBase):
     """Days of an account against its own past days and its peers."""
 
     row: ClassVar[np.dtype[Any]] = ROW
-    tables = ("own", "block", "crowd", "head", "dials", "today", "peers", "level")
+    tables = ("own", "waiting", "block", "crowd", "head", "dials", "today", "peers", "level")
     kept = ("blocks", "learned", "paused", "means", "weight")
     cells: ClassVar[int] = 32
     block_cells: ClassVar[int] = 32
@@ -226,6 +226,7 @@ class Detector(HabitBase):
     green: ClassVar[int] = 10
     fade: ClassVar[float] = 0.95
     start: ClassVar[float] = 0.02
+    pass_alone: ClassVar[float] = 0.0
     stay: ClassVar[float] = 0.9
     refused_max: ClassVar[int] = 30
     among: ClassVar[tuple[float, ...]] = (-0.407, 1.997, 0.426, 1.670, -4.292, 0.094, 2.0)
@@ -235,6 +236,8 @@ class Detector(HabitBase):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        self.block = np.zeros((0, self.block_cells), CELL)
+        self.waiting = np.zeros((0, 0), np.uint32)  # days do not wait: they are summed as they go
         self.dials = np.zeros((0, HOURS + PAUSES), np.float32)
         self.today = np.zeros((0, HOURS + PAUSES), np.float32)
         self.peers = np.zeros(HOURS + PAUSES + 2)  # everybody's hours and pauses, then how many of each
@@ -245,12 +248,15 @@ class Detector(HabitBase):
         super().grow(accounts)
         more = self.rows.shape[0] - self.dials.shape[0]
         if more > 0:
+            self.block = np.concatenate([self.block, np.zeros((more, self.block_cells), CELL)])
             self.dials = np.concatenate([self.dials, np.zeros((more, HOURS + PAUSES), np.float32)])
             self.today = np.concatenate([self.today, np.zeros((more, HOURS + PAUSES), np.float32)])
 
     def drop(self, accounts: NDArray[np.int64]) -> None:
         """See the base class."""
-        super().drop(accounts)
+        self.rows["count"][accounts] = 0
+        self.rows["sums"][accounts] = 0
+        self.block[accounts] = np.zeros(1, CELL)
         self.today[accounts] = 0
 
     def gather(self, day: int = 0) -> None:

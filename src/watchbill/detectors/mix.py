@@ -18,7 +18,7 @@ import numpy as np
 from watchbill.context.events import LOOK, WORK
 from watchbill.core.kernel import kernel
 from watchbill.detectors.base import CONFIRMED, SUSPECTED, Example
-from watchbill.detectors.habit_kernels import HabitBase, step_block
+from watchbill.detectors.habit_kernels import HabitBase, judge_block
 from watchbill.detectors.kernels import example_looks, is_frozen
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @kernel
 def _observe(
-    events: NDArray[np.void], rows: NDArray[np.void], own: NDArray[np.void], block: NDArray[np.void],
-    crowd: NDArray[np.void], head: NDArray[np.float64], plan: NDArray[np.float64], alone: NDArray[np.float64],
+    events: NDArray[np.void], rows: NDArray[np.void], own: NDArray[np.void], waiting: NDArray[np.uint32],
+    scratch: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64], plan: NDArray[np.float64], alone: NDArray[np.float64],
     among: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float64],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
@@ -36,9 +36,14 @@ def _observe(
         if event.account < 0 or event.what == 0 or (event.kind != LOOK and event.kind != WORK):
             continue
         a = event.account
-        still = is_frozen(frozen, a, SUSPECTED | CONFIRMED)
-        part = 1.0 if a % int(head[2]) == 0 else 0.0
-        out[i] = step_block(rows[a], own[a], block[a], crowd, head, part, event.what, plan, alone, among, still)
+        row = rows[a]
+        waiting[a, row.held] = event.what
+        row.held += 1
+        if row.held >= plan[0]:
+            part = 1.0 if a % int(head[2]) == 0 else 0.0
+            still = is_frozen(frozen, a, SUSPECTED | CONFIRMED)
+            judge_block(row, own[a], waiting[a], scratch, crowd, head, part, plan, alone, among, still)
+        out[i] = row.said
 
 
 class Detector(HabitBase):
@@ -55,7 +60,7 @@ class Detector(HabitBase):
     ) -> None:  # fmt: skip
         """See the base class."""
         _observe(
-            events, self.rows, self.own, self.block, self.crowd, self.head, self.plan, alone, among, frozen, out
+            events, self.rows, self.own, self.waiting, self.scratch, self.crowd, self.head, self.plan, alone, among, frozen, out
         )  # fmt: skip
 
     @classmethod

@@ -17,7 +17,7 @@ import numpy as np
 from watchbill.context.events import LOOK, WORK
 from watchbill.core.kernel import kernel
 from watchbill.detectors.base import CONFIRMED, SUSPECTED, Example
-from watchbill.detectors.habit_kernels import HabitBase, step_block
+from watchbill.detectors.habit_kernels import HabitBase, judge_block
 from watchbill.detectors.kernels import example_looks, is_frozen
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def pause_bin(ms: int) -> int:
 
 @kernel
 def _observe(
-    events: NDArray[np.void], rows: NDArray[np.void], own: NDArray[np.void], block: NDArray[np.void],
-    crowd: NDArray[np.void], head: NDArray[np.float64], plan: NDArray[np.float64], alone: NDArray[np.float64],
+    events: NDArray[np.void], rows: NDArray[np.void], own: NDArray[np.void], waiting: NDArray[np.uint32],
+    scratch: NDArray[np.void], crowd: NDArray[np.void], head: NDArray[np.float64], plan: NDArray[np.float64], alone: NDArray[np.float64],
     among: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float64],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
@@ -51,13 +51,19 @@ def _observe(
         row = rows[a]
         pause = event.time - row.last
         row.last = event.time
-        if pause < 0 or pause >= SITTING_MS:
-            row.before = 0
-            continue
-        still = is_frozen(frozen, a, SUSPECTED | CONFIRMED)
-        part = 1.0 if a % int(head[2]) == 0 else 0.0
-        what = np.uint32(pause_bin(pause))
-        out[i] = step_block(row, own[a], block[a], crowd, head, part, what, plan, alone, among, still)
+        what = np.uint32(0)
+        if 0 <= pause < SITTING_MS:
+            what = np.uint32(pause_bin(pause))
+        elif row.held == 0 or waiting[a, row.held - 1] == 0:
+            out[i] = row.said
+            continue  # one break is enough
+        waiting[a, row.held] = what
+        row.held += 1
+        if row.held >= plan[0]:
+            part = 1.0 if a % int(head[2]) == 0 else 0.0
+            still = is_frozen(frozen, a, SUSPECTED | CONFIRMED)
+            judge_block(row, own[a], waiting[a], scratch, crowd, head, part, plan, alone, among, still)
+        out[i] = row.said
 
 
 class Detector(HabitBase):
@@ -77,7 +83,20 @@ class Detector(HabitBase):
         frozen: NDArray[np.uint8], out: NDArray[np.float64],
     ) -> None:  # fmt: skip
         """See the base class."""
-        _observe(events, self.rows, self.own, self.block, self.crowd, self.head, self.plan, alone, among, frozen, out)
+        _observe(
+            events,
+            self.rows,
+            self.own,
+            self.waiting,
+            self.scratch,
+            self.crowd,
+            self.head,
+            self.plan,
+            alone,
+            among,
+            frozen,
+            out,
+        )
 
     @classmethod
     def examples(cls) -> list[Example]:
