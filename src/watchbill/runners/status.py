@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from watchbill.cases.tally import tally
 from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
 from watchbill.runners.silence import Heard
@@ -32,6 +33,10 @@ def sources_of(engine: Engine, now: int | None = None) -> dict[str, dict[str, An
 def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
     """The content of status.json: counts and reasons only, no names of people or customers."""
     pipeline = engine.pipeline
+    sources = sources_of(engine, now)
+    silent = sorted(name for name, said in sources.items() if said["silent"])
+    text = f"sources that are silent where they should send: {', '.join(silent)}"
+    mute = [{"kind": "source", "count": len(silent), "text": text}] if silent else []
     closed = [
         name
         for name, is_open in zip(pipeline.context.roles, (pipeline.coverage.role_said == OPEN).tolist(), strict=False)
@@ -41,13 +46,15 @@ def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
         "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.cases),
         "quarantined": engine.counts.quarantined, "duplicates": engine.counts.duplicates,
-        "sources": sources_of(engine, now),
+        "sources": sources,
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
+        "verdicts": tally(pipeline.book.cases.values()), "prior_shift_nats": round(pipeline.shift, 4),
+        "unattended": sum(case.unattended for case in pipeline.book.cases.values()),
         "gates": {
             "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == CLOSED)),
             "feeds_gated": int(np.sum(pipeline.context.feed["gated"])),
         },
-        "findings": findings(engine), "bytes_an_account": round(pipeline.bytes_an_account(), 1),
+        "findings": [*mute, *findings(engine)], "bytes_an_account": round(pipeline.bytes_an_account(), 1),
         "repaired": engine.journal.repaired,
     }  # fmt: skip
 
