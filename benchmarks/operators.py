@@ -323,6 +323,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="2001-2004")
     parser.add_argument("--fit", action="store_true", help="learn operators.json from these tuned seeds")
+    parser.add_argument(
+        "--apart", action="store_true", help="with --fit: also judge each kind by a table that never saw it"
+    )
     parser.add_argument("--folder", type=Path, help="keep worlds here")
     parser.add_argument(
         "--tuned", action="store_true", help="judge the shipped table on tuned seeds (to look at, not to cite)"
@@ -341,7 +344,7 @@ def main() -> None:
             raise SystemExit(f"the table is fitted on seeds 1-{FIT_SEEDS_MAX} only")
         people = [one for seed in seeds for one in told(build(seed, TUNED_KINDS, folder), seed)]
         if given.fit:
-            fitted(people, seeds)
+            fitted(people, seeds, apart=given.apart)
         report(
             "Sessions of tuned worlds",
             answers(people, odds_of(json.loads(TABLE.read_text()))),
@@ -354,13 +357,14 @@ def main() -> None:
            f"tuned kinds: {', '.join(TUNED_KINDS)}; the others were never seen")  # fmt: skip
 
 
-def fitted(people: list[Told], seeds: list[int]) -> None:
-    """Write the table, and print what each tuned kind looks like to a table that never saw it."""
-    rows = []
-    for kind in TUNED_KINDS:
-        apart = odds_of(fit(people, leave=kind))
-        rows += [row for row in answers([one for one in people if kind in one.kind], apart) if row[0] == kind]
-    report("Each kind by a table fitted without it", rows, "tuned seeds: to look at, not to cite")
+def fitted(people: list[Told], seeds: list[int], *, apart: bool) -> None:
+    """Write the table; with `apart` print first what each tuned kind looks like to a table that never saw it."""
+    rows: list[tuple[str, int, float | None, str]] = []
+    for kind in TUNED_KINDS if apart else ():
+        table = odds_of(fit(people, leave=kind))
+        rows += [row for row in answers([one for one in people if kind in one.kind], table) if row[0] == kind]
+    if rows:
+        report("Each kind by a table fitted without it", rows, "tuned seeds: to look at, not to cite")
     data = fit(people)
     about = {
         "version": 1, "made_by": "benchmarks/operators.py --fit", "seeds": f"{seeds[0]}-{seeds[-1]}", "kinds": list(TUNED_KINDS),
