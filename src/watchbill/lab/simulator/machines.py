@@ -54,14 +54,14 @@ def _hub_scanners(
 
 
 def _handsets(settings: WorldSettings, places: Places, staff: Staff, life: Life, rng: np.random.Generator) -> Rows:
-    """Some couriers' handsets read a parcel in the seconds before it is scanned out; no account is named."""
+    """Some couriers' handsets show a parcel around its scan out, a few of them just before it; no account is named."""
     courier = life.parcels["courier"].astype(np.int64)
     reads = (courier >= 0) & (choose(courier, 71, 1000) < settings.rates.handset_reads * 1000)
     has = some(life.has("out") & reads, settings.rates.handset_read, rng)
     scan, who = life.at[has, E["out"]], courier[has]
-    city = places.city[staff.outlet[who]]
+    city, early = places.city[staff.outlet[who]], choose(who, 74, 1000) < settings.rates.handset_early * 1000
     return look_rows(
-        len(has), "view", life.parcels[has], time=scan - rng.integers(1000, 8000, len(has)), trace=scan,
+        len(has), "view", life.parcels[has], time=scan + np.where(early, -1, 1) * rng.integers(1000, 8000, len(has)), trace=scan,
         app=app("handset"), device=staff.handset(who, scan), ip=places.mobile_ip(city, choose(who, 72, 2**20)),
         account=ABSENT,
     )  # fmt: skip

@@ -185,6 +185,7 @@ class Rates:
     hub_scanner_read: float = 0.02
     handset_reads: float = 0.3
     handset_read: float = 0.1
+    handset_early: float = 0.25
     label_desk: float = 0.04
     service_export: float = 0.12
     claims_export: float = 0.3
