@@ -17,7 +17,10 @@ Hit = tuple[str, int, int, Any]  # key, time, place, value
 
 
 def windows(correlation: Correlation, **more: int) -> Windows:
-    return Windows(correlation, **({"late_ms": 0, "suppress_ms": 0, "keys_max": 1000, "hits_max": 1000} | more))
+    return Windows(
+        correlation,
+        **({"late_ms": 0, "suppress_ms": 0, "keys_max": 1000, "hits_max": 1000, "values_max": 10**6} | more),
+    )
 
 
 def play(w: Windows, hits: Sequence[Hit], first: int = 0) -> list[tuple[str, int, float]]:
@@ -107,6 +110,15 @@ def test_keys_and_hits_are_bounded_and_old_keys_go() -> None:
     assert list(w.keys) == [("late",)]
 
 
+def test_values_of_all_keys_together_are_bounded() -> None:
+    w = windows(replace(BASE, kind="value_count"), values_max=10)
+    play(w, [(f"k{i}", i, 0, ("x", "y", "z")) for i in range(8)])
+    assert w.held == sum(window.weight for window in w.keys.values()) <= 13
+    assert w.dropped == 4
+    play(w, [("k7", 8 + i, 0, ("x", "y", "z")) for i in range(8)])
+    assert list(w.keys) == [("k7",)], "the key that is written is never let go"
+
+
 hits_of = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 300), st.integers(0, 1), st.lists(st.sampled_from("xyz"), min_size=1, max_size=2).map(tuple)),
     max_size=25,
@@ -117,7 +129,7 @@ kinds = st.sampled_from(["event_count", "value_count", "temporal", "temporal_ord
 @given(hits_of, kinds, st.integers(0, 25), st.sampled_from([0, 60]))
 def test_a_snapshot_in_between_changes_nothing(hits: list[Hit], kind: str, cut: int, suppress: int) -> None:
     correlation = replace(BASE, kind=kind, rules=(0, 1), count=2)
-    more = {"late_ms": 80, "suppress_ms": suppress, "hits_max": 7, "keys_max": 2}
+    more = {"late_ms": 80, "suppress_ms": suppress, "hits_max": 7, "keys_max": 2, "values_max": 9}
     whole = play(windows(correlation, **more), hits)
     first = windows(correlation, **more)
     said = play(first, hits[:cut])

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HOUR_MS: Final = 3_600_000
 _MINUTE_MS: Final = 60_000
 _KEYS_A_HIT_MAX: Final = 1_000
-"""Keys that one hit makes in a correlation grouped by a list (a record lists up to 10,000 customers)."""
+"""Elements of a list that one hit gives a correlation, as keys or as values (a record lists up to 10,000 customers)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class RuleSet:
         return Windows(
             correlation, late_ms=int(settings.late_minutes * _MINUTE_MS),
             suppress_ms=rule.suppress_ms or correlation.span_ms, keys_max=settings.window_keys_max,
-            hits_max=settings.window_hits_max,
+            hits_max=settings.window_hits_max, values_max=settings.window_values_max,
         )  # fmt: skip
 
     def _used(self) -> set[int]:
@@ -353,7 +353,7 @@ def _counted(cells: Sequence[Any]) -> tuple[Any, ...]:
         return (cells[0],)
     parts = [cell if isinstance(cell, list) else [cell] for cell in cells]
     if len(parts) == 1:
-        return tuple(parts[0])
+        return tuple(parts[0][:_KEYS_A_HIT_MAX])
     return tuple(product(*(part[:_KEYS_A_HIT_MAX] for part in parts)))[:_KEYS_A_HIT_MAX]
 
 

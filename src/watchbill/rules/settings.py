@@ -24,6 +24,7 @@ class RuleSettings(Section):
     findings_an_hour_max: int = Field(default=1_000, ge=1, le=1_000_000)
     window_keys_max: int = Field(default=100_000, ge=1, le=10_000_000)
     window_hits_max: int = Field(default=2_000, ge=2, le=100_000)
+    window_values_max: int = Field(default=2_000_000, ge=1_000, le=1_000_000_000)
     batch_rows_min: int = Field(default=1_000, ge=1, le=1_000_000)
 
 

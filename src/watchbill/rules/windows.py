@@ -44,9 +44,21 @@ class Window:
         self.values.insert(at, value)
         return at
 
-    def drop(self, count: int) -> None:
-        """Forget the oldest hits."""
+    @property
+    def weight(self) -> int:
+        """Values held."""
+        return sum(map(_weight, self.values))
+
+    def drop(self, count: int) -> int:
+        """Forget the oldest hits; how many values went with them."""
+        gone = sum(map(_weight, self.values[:count]))
         del self.times[:count], self.seqs[:count], self.places[:count], self.values[:count]
+        return gone
+
+
+def _weight(value: Any) -> int:
+    """How much a hit's value takes: elements of a list, else 1."""
+    return max(1, len(value)) if isinstance(value, tuple) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +75,17 @@ class Windows:
 
     Args:
         correlation: what is counted.
-        late_ms: how late a hit may come. suppress_ms: how long a key is quiet. keys_max, hits_max: bounds on keys, and
-            on hits of one key; the oldest go first (`dropped` counts hits).
+        late_ms: how late a hit may come. suppress_ms: how long a key is quiet. keys_max, hits_max, values_max: bounds on
+            keys, on hits of one key, on values of all keys together; the oldest go first (`dropped` counts hits).
     """
 
     def __init__(
-        self, correlation: Correlation, *, late_ms: int, suppress_ms: int, keys_max: int, hits_max: int
-    ) -> None:
+        self, correlation: Correlation, *, late_ms: int, suppress_ms: int, keys_max: int, hits_max: int,
+        values_max: int,
+    ) -> None:  # fmt: skip
         self.correlation = correlation
         self.late_ms, self.suppress_ms, self.keys_max, self.hits_max = late_ms, suppress_ms, keys_max, hits_max
+        self.values_max, self.held = values_max, 0
         self.keys: OrderedDict[Key, Window] = OrderedDict()
         self.dropped = self.late = 0
 
@@ -86,21 +100,22 @@ class Windows:
         window = self.keys.get(key)
         if window is None:
             window = self.keys[key] = Window()
-            if len(self.keys) > self.keys_max:
-                self.dropped += len(self.keys.popitem(last=False)[1].times)
         self.keys.move_to_end(key)
+        while len(self.keys) > self.keys_max or (self.held > self.values_max and len(self.keys) > 1):
+            self.dropped += self._forget(next(iter(self.keys)))
         window.heard = arrival
         newest = window.times[-1] if window.times else time
         if time < newest - self.late_ms:
             self.late += 1
             return None
         at = window.insert(time, seq, place, value)
+        self.held += _weight(value)
         fired = self._judge(key, window, at)
         over = bisect_left(window.times, window.times[-1] - self.correlation.span_ms - self.late_ms)
         excess = len(window.times) - self.hits_max
         if excess > over:
             self.dropped += excess - over
-        window.drop(max(over, excess, 0))
+        self.held -= window.drop(max(over, excess, 0))
         return fired
 
     def _judge(self, key: Key, window: Window, at: int) -> Fired | None:
@@ -145,7 +160,13 @@ class Windows:
             key, window = next(iter(self.keys.items()))
             if window.heard >= keep:
                 return
-            del self.keys[key]
+            self._forget(key)
+
+    def _forget(self, key: Key) -> int:
+        """Let go of a key; how many hits it held."""
+        window = self.keys.pop(key)
+        self.held -= window.weight
+        return len(window.times)
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
@@ -168,6 +189,7 @@ class Windows:
             for key, times, seqs, places, values, quiet_from, heard in saved["keys"]
         )
         self.dropped, self.late = saved["dropped"], saved["late"]
+        self.held = sum(window.weight for window in self.keys.values())
 
 
 def _value(value: Any) -> Any:
