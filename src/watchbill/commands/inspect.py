@@ -32,7 +32,8 @@ def _settings_file() -> None:
 
 def detectors_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
     """Every detector: what it catches and misses, what it needs, what it keeps of an account."""
-    rows = detectors(read_json(home_of(home) / "status.json").get("detectors", {}))
+    status = read_json(home_of(home) / "status.json")
+    rows = detectors(status.get("detectors", {}), status.get("verdicts", {}))
     if as_json:
         print_json(rows)
         return
@@ -43,12 +44,31 @@ def detectors_command(home: Path | None = HomeOption, as_json: bool = JsonOption
             f"  misses: {row['misses']}",
             f"  needs: {', '.join(row['needs']) or 'no table'}",
         )
+        if row["cases"]:
+            say(f"  people: {_people(row)}")
         if row["silent"]:
             say(f"  silent in this home: {row['silent']}", style="yellow")
 
 
-def detectors(silent: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """Plain data of every detector; `silent` is why each is silent in a home (None where nobody has said)."""
+def _people(row: dict[str, Any]) -> str:
+    """What people made of its word, in a line."""
+    judged = row["confirmed"] + row["dismissed"]
+    share = f", {row['confirmed'] / judged:.0%} right as people saw it" if judged else ""
+    why = ", ".join(f"{reason} {count}" for reason, count in sorted(row["reasons"].items()))
+    return (
+        f"spoke in {row['cases']} cases, {row['confirmed']} confirmed, {row['dismissed']} dismissed"
+        f"{f' ({why})' if why else ''}{share}"
+    )
+
+
+def detectors(
+    silent: dict[str, str] | None = None, verdicts: dict[str, dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Plain data of every detector; `silent` is why each is silent in a home (None where nobody has said).
+
+    `verdicts` is what people made of each there, as `cases.tally` counts it.
+    """
+    none = {"cases": 0, "confirmed": 0, "dismissed": 0, "reasons": {}}
     rows = []
     for name in detector_ids():
         module = importlib.import_module(f"watchbill.detectors.{name}")
@@ -57,6 +77,7 @@ def detectors(silent: dict[str, str] | None = None) -> list[dict[str, Any]]:
         rows.append({
             "id": name, "family": kind.family, "version": kind.version, "catches": catches, "misses": misses,
             "needs": list(kind.needs), "bytes_an_account": int(kind.row.itemsize), "silent": (silent or {}).get(name),
+            **(verdicts or {}).get(name, none),
         })  # fmt: skip
     return rows
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from watchbill.commands.common import HomeOption, JsonOption, home_of, print_json
 from watchbill.core.errors import SettingsError, SourceError
 from watchbill.runners.config import RunConfig, load_config
+from watchbill.runners.inbox import read_verdicts
 from watchbill.runners.local import Progress as Telling
 from watchbill.runners.local import replay
 from watchbill.sources.base import open_source
@@ -37,6 +38,7 @@ def replay_command(
     out: Path = typer.Option(Path("watchbill-out"), help="Where to write verdicts, interventions, cases."),
     config: Path | None = typer.Option(None, help="Settings file: \\[engine], \\[records] and the source's mapping."),
     source: str = typer.Option("", help="Name of the \\[sources.NAME] table that says how to read SOURCES."),
+    verdicts: Path | None = typer.Option(None, help="NDJSON of people's verdicts, each in force from its time on."),
     as_json: bool = JsonOption,
 ) -> None:
     """Replay records into a home and write what Watchbill would have said at each look."""
@@ -47,6 +49,7 @@ def replay_command(
         ran = replay(
             opened, home_of(home), out, settings.engine, reference=reference or settings.reference,
             limits=settings.records, progress=telling, rules=settings.rules, checkpoint_seconds=settings.checkpoint_seconds,
+            verdicts=read_verdicts(verdicts) if verdicts else (),
         )  # fmt: skip
     if as_json:
         print_json(ran.summary | {"finished": ran.finished, "repaired": ran.repaired})

@@ -100,6 +100,11 @@ def seed_days(home: Path, first_record: bytes) -> None:
         files.write_atomic(path, hashlib.sha256(b"watchbill replay\x00" + first_record).digest(), mode=_PRIVATE)
 
 
+def is_seeded(home: Path) -> bool:
+    """Whether this home is a replay of history, so that its clock is the records' own."""
+    return (home / files.KEYS / _SEED).exists()
+
+
 def forget_seed(home: Path) -> None:
     """From now on new days get random keys: what a live home does at every start."""
     (home / files.KEYS / _SEED).unlink(missing_ok=True)

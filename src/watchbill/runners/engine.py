@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watchbill.core.errors import LedgerFull
+from watchbill.core.settings import Settings
 from watchbill.ledger.canonical import canonical
 from watchbill.ledger.files import Mark, read_mark
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
@@ -24,10 +25,11 @@ from watchbill.records.columns import columns_of
 from watchbill.records.dedup import CONFLICT_REASON, Seen
 from watchbill.records.limits import RecordLimits
 from watchbill.records.quarantine import to_ndjson
-from watchbill.records.schema import SCHEMA
 from watchbill.records.validate import stamp_arrival
 from watchbill.rules.bundle import RuleSource, ruleset_of
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
+from watchbill.runners.controls import CONTROL_SOURCE, Timed, control_table, runs_of, with_controls
+from watchbill.runners.judging import judge
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
@@ -40,14 +42,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from watchbill.core.settings import Settings
     from watchbill.records.batch import Batch
     from watchbill.records.columns import Columns
     from watchbill.runners.clock import Clock
     from watchbill.runners.pipeline import Output
 
 _RETRY_SECONDS: Final = 1.0
-CONTROL_SOURCE: Final = "watchbill"
 
 
 @dataclass
@@ -68,9 +68,15 @@ class Engine:
     """One home, opened for writing; `replay` says that history is being replayed (docs/decisions/0006)."""
 
     def __init__(
-        self, home: Path, settings: Settings, clock: Clock, *, limits: RecordLimits | None = None, replay: bool = False
-    ) -> None:
-        self.home, self.settings, self.clock = home, settings, clock
+        self, home: Path, settings: Settings | None, clock: Clock, *, limits: RecordLimits | None = None,
+        replay: bool = False,
+    ) -> None:  # fmt: skip
+        """Open a home and bring its state up to the journal; `settings` None = those in force stay.
+
+        Raises:
+            LedgerBusy: another process writes it. LedgerError: it is damaged.
+        """
+        self.home, self.settings, self.clock = home, settings or Settings(), clock
         self.limits = limits or RecordLimits()
         # measured: Arrow's own pool gives pages back and faults them in again: a fifth of all CPU, and 60 MB kept
         pa.set_memory_pool(pa.system_memory_pool())
@@ -82,12 +88,13 @@ class Engine:
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
         self._control: list[tuple[str, dict[str, Any]]] = []
+        self.timed: list[Timed] = []  # control records that wait for their arrival, by arrival
         self._seeded = not replay or self.journal.height > 0
         if not replay:
             forget_seed(home)
         try:
             self._recover()
-            if (change := self.kept.change_to(settings)) is not None:
+            if settings is not None and (change := self.kept.change_to(settings)) is not None:
                 self._control.append(("wb.settings", change))
         except BaseException:
             self.journal.close()
@@ -186,6 +193,9 @@ class Engine:
     def take_tables(self, loaded: list[Loaded]) -> list[str]:
         """As `reload`, with tables that are read already."""
         changes = self.references.changes(loaded)
+        names = {change["table"] for change in changes}
+        # a table that waits already, and changed again or was only looked at again, is told once
+        self._control = [pair for pair in self._control if pair[0] != "wb.reload" or pair[1]["table"] not in names]
         self._control += [("wb.reload", change) for change in changes]
         return [change["table"] for change in changes]
 
@@ -277,26 +287,46 @@ class Engine:
         return frame, table if table.num_rows else None
 
     def _with_control(self, table: pa.Table) -> pa.Table:
-        """The batch with waiting control records before it, at the arrival of its first record."""
-        if not self._control or table.num_rows == 0:
+        """The batch with the control records that wait, and those whose time has come."""
+        if not table.num_rows or not (self._control or self.timed):
             return table
-        moment = int(table.column("arrival")[0].as_py())
-        rows = []
-        for number, (kind, payload) in enumerate(self._control):
-            identity = f"{kind}:{self.journal.height}:{number}"
-            extra = json.dumps(payload, ensure_ascii=False, sort_keys=True)
-            rows.append(
-                {
-                    "source": CONTROL_SOURCE,
-                    "id": identity,
-                    "time": moment,
-                    "arrival": moment,
-                    "kind": kind,
-                    "extra": extra,
-                }
-            )
-        self._control = []
-        return pa.concat_tables([pa.Table.from_pylist(rows, schema=SCHEMA), table]).combine_chunks()
+        last = int(table.column("arrival")[-1].as_py())
+        due = [one for one in self.timed if one.arrival <= last]
+        self.timed = self.timed[len(due) :]
+        told = self.pipeline.book.told
+        due = [one for one in due if one.payload.get("id") not in told]
+        controls, self._control = self._control, []
+        return with_controls(table, controls, due, self.journal.height) if controls or due else table
+
+    def tell_rest(self) -> None:
+        """Journal what was to come later than the last record."""
+        told = self.pipeline.book.told
+        self._control += [(one.kind, one.payload) for one in self.timed if one.payload.get("id") not in told]
+        self.timed = []
+        self.tell()
+
+    def tell(self, now: int | None = None) -> int:
+        """Journal what waits at once, in a frame of its own, and obey it; `now` (epoch ms) is the clock of a live run.
+
+        Returns:
+            The durable height behind it.
+        """
+        if self._control:
+            self.arrival = max(self.arrival, now or 0)
+            table = control_table(self._control, self.arrival, self.journal.height)
+            self._control = []
+            moved = {"positions": {}, "duplicates": 0, "quarantined": 0, "derived": False}
+            frame = Frame(
+                count=table.num_rows, arrival=self.arrival, payload=pack(table), positions=json.dumps(moved).encode(),
+                quarantined=b"",
+            )  # fmt: skip
+            self.journal.append(frame)
+            self._commit([frame])
+            try:
+                self._step(table, self.done)
+            except LedgerFull as error:
+                self._rebuild(error)
+        return self.journal.durable
 
     def _commit(self, frames: list[Frame]) -> None:
         """Make frames durable; a full disk stops everything here until there is room again."""
@@ -314,20 +344,26 @@ class Engine:
     # -- the step ----------------------------------------------------------------------------------------------
 
     def _step(self, table: pa.Table, seq: int) -> None:
-        controls = 0
-        first = table.column("kind")[0].as_py()
-        while controls < table.num_rows and first.startswith("wb."):
-            self._obey(first, table.column("extra")[controls].as_py())
-            controls += 1
-            first = table.column("kind")[controls].as_py() if controls < table.num_rows else ""
-        records = table.slice(controls).combine_chunks() if controls else table
-        columns = columns_of(records, seq + controls)
+        for is_control, start, stop in runs_of(table):
+            if is_control:
+                said = self._obey(
+                    table.column("kind")[start].as_py(), table.column("extra")[start].as_py(), seq + start
+                )
+                self.outputs.say(said)
+                self.counts.interventions += len(said)
+            else:
+                whole = stop - start == table.num_rows
+                self._step_records(table if whole else table.slice(start, stop - start).combine_chunks(), seq + start)
+        self.done = seq + table.num_rows
+
+    def _step_records(self, records: pa.Table, seq: int) -> None:
+        columns = columns_of(records, seq)
         output = self.pipeline.step(columns)
         labels = self.pipeline.context.labels
         self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings)
         self._hear(records, columns.arrival)
         self._count(records, output.verdicts.decision, len(output.interventions))
-        self.done = seq + table.num_rows
+        self.done = seq + records.num_rows
         self.on_step(columns, output)
 
     def _hear(self, records: pa.Table, arrivals: np.ndarray[Any, np.dtype[np.int64]]) -> None:
@@ -336,8 +372,11 @@ class Engine:
             source = records.column("source")[0].as_py()
             self.heard.setdefault(source, Heard()).hear(arrivals)
 
-    def _obey(self, kind: str, extra: str) -> None:
+    def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
+        """Put a control record into force; the changes of standing that it makes."""
         told = json.loads(extra)
+        if kind == "wb.verdict":
+            return judge(self.pipeline, told, seq)
         if kind == "wb.settings":
             before = self.kept.in_force
             settings = self.kept.take(told)
@@ -350,6 +389,7 @@ class Engine:
         elif kind == "wb.reload":
             change = told
             self.pipeline.apply(change["table"], self.references.take(change["table"], change["digest"]))
+        return []
 
     def _count(self, records: pa.Table, decisions: np.ndarray[Any, Any], interventions: int) -> None:
         counts = self.counts

@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
-from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
-from watchbill.runners.local import SEAL_SECONDS_MAX, SEGMENT_ROWS, Progress, check_places, masking_of, publish
-from watchbill.runners.outputs import write_json, write_lines
+from watchbill.runners.inbox import take_inbox
+from watchbill.runners.local import (
+    SEAL_SECONDS_MAX,
+    SEGMENT_ROWS,
+    Progress,
+    check_places,
+    keep_current,
+    masking_of,
+    publish,
+)
 from watchbill.runners.references import read_folder
-from watchbill.runners.status import status_of
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
 
@@ -44,6 +50,7 @@ class Door(Protocol):
 
 
 _WAIT_SECONDS: Final = 0.2
+_INBOX_SECONDS: Final = 1.0
 _GROUP_MAX: Final = 64
 
 
@@ -173,7 +180,8 @@ class LiveRunner:
     # -- the engine --------------------------------------------------------------------------------------------
 
     def _loop(self, engine: Engine, sealer: Sealer) -> None:
-        checkpoint = reload = self.clock.monotonic()
+        checkpoint = reload = looked = self.clock.monotonic()
+        self._inbox(engine)
         while not self._stop.is_set() and not self.progress.stop():
             group = self._group()
             if group:
@@ -181,6 +189,9 @@ class LiveRunner:
             elif self._living == 0 and self._queue.empty():
                 return
             now = self.clock.monotonic()
+            if now - looked > _INBOX_SECONDS:
+                looked = now
+                self._inbox(engine)
             if now - reload > self.config.reload_seconds:
                 reload = now
                 self._reload(engine)
@@ -190,12 +201,18 @@ class LiveRunner:
                 engine.checkpoint()
                 self._tell(engine)
 
+    def _inbox(self, engine: Engine) -> None:
+        """Put into force what people decided meanwhile."""
+        said = take_inbox(engine, self.clock.now_ms())
+        for line in said:
+            self.progress.on_phase(line)
+        if said:
+            self._tell(engine)
+
     def _tell(self, engine: Engine) -> None:
         """Renew what readers ask for: status.json and cases.ndjson. A disk that does not take them stops nothing."""
-        cases = case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors)
         try:
-            write_lines(engine.home / "cases.ndjson", cases)
-            write_json(engine.home / "status.json", status_of(engine, self.clock.now_ms()))
+            keep_current(engine, self.clock.now_ms())
         except OSError as error:
             self.progress.on_phase(f"status and cases could not be written ({error.strerror})")
 

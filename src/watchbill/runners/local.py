@@ -21,6 +21,7 @@ from watchbill.rules.bundle import RuleSource
 from watchbill.runners.casefiles import case_rows
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
+from watchbill.runners.inbox import take_inbox
 from watchbill.runners.outputs import refused, write_json, write_lines
 from watchbill.runners.references import read_folder
 from watchbill.runners.status import sources_of, status_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from watchbill.records.batch import Quarantined
     from watchbill.records.limits import RecordLimits
+    from watchbill.runners.controls import Timed
     from watchbill.sources.base import Source
 
 CHECKPOINT_SECONDS: Final = 60.0
@@ -62,8 +64,11 @@ def replay(
     sources: Sequence[Source], home: Path, out: Path, settings: Settings, *, reference: Path | None = None,
     limits: RecordLimits | None = None, clock: Clock | None = None, progress: Progress | None = None,
     rules: RuleSource | None = None, checkpoint_seconds: float = CHECKPOINT_SECONDS, trace: Path | None = None,
+    verdicts: Sequence[Timed] = (),
 ) -> Ran:  # fmt: skip
     """Replay sources to their end and write the files of contract/outputs.md into `out`; `trace` as runners/trace.py.
+
+    `verdicts` (runners/inbox.py, `read_verdicts`) come into force at their time; those in the inbox of the home at once.
 
     Raises:
         LedgerBusy: another process writes the home.
@@ -84,6 +89,9 @@ def replay(
     try:
         engine.take_tables(loaded)
         engine.take_rules(rules or RuleSource())
+        engine.timed = list(verdicts)
+        for line in take_inbox(engine):
+            progress.on_phase(line)
         progress.on_phase("reading")
         last = clock.monotonic()
         for source in sources:
@@ -93,11 +101,15 @@ def replay(
                 progress.on_batch(engine, engine.positions)
                 sealer.check()
                 if clock.monotonic() - last > checkpoint_seconds:
+                    take_inbox(engine)
                     engine.checkpoint()
                     last = clock.monotonic()
                 if progress.stop():
                     break
         finished = not progress.stop()
+        if finished:
+            engine.tell_rest()
+        take_inbox(engine)
         engine.checkpoint()
     finally:
         engine.close()
@@ -143,6 +155,19 @@ def publish(engine: Engine, out: Path, seconds: float, report: SealReport, now: 
     write_json(engine.home / "summary.json", summary)
     write_json(engine.home / "status.json", status_of(engine, now))
     return summary
+
+
+def keep_current(engine: Engine, now: int | None = None) -> None:
+    """Renew what readers ask a home for: cases.ndjson and status.json; `now` as `publish`.
+
+    Raises:
+        OSError: the disk did not take them.
+    """
+    write_lines(
+        engine.home / "cases.ndjson",
+        case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors),
+    )
+    write_json(engine.home / "status.json", status_of(engine, now))
 
 
 def _public(entry: Quarantined) -> dict[str, str]:

@@ -105,14 +105,26 @@ class OutputFiles:
                         self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1
                     )
                 self._writer.write_table(verdict_table(columns, verdicts, labels), row_group_size=_ROW_GROUP)
-            lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in interventions)
-            if lines:
-                with self.interventions.open("ab") as handle:
-                    handle.write(lines)
-                self._bytes += len(lines)
             self.findings.write(findings)
         except OSError as error:
             raise _full(error, self.home) from error
+        self.say(interventions)
+
+    def say(self, interventions: Iterable[dict[str, Any]]) -> None:
+        """Append interventions.
+
+        Raises:
+            LedgerFull: as `write`.
+        """
+        lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in interventions)
+        if not lines:
+            return
+        try:
+            with self.interventions.open("ab") as handle:
+                handle.write(lines)
+        except OSError as error:
+            raise _full(error, self.home) from error
+        self._bytes += len(lines)
 
     def mark(self, height: int) -> int:
         """Close the running part at `height`; the interventions' length in bytes, both durable.

@@ -1,0 +1,89 @@
+"""Verdicts wait as files until they stand in the journal; what is none is put aside, and nothing counts twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runners.judged import opened, verdict
+from runners.test_engine import START, engine
+from watchbill.core.errors import SettingsError
+from watchbill.ledger.reader import Ledger
+from watchbill.runners.inbox import BYTES_MAX, inbox_of, put, read_verdicts, take_inbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_verdict_goes_from_the_inbox_into_the_journal(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    (case,) = made.pipeline.book.cases
+    path = put(tmp_path, verdict("dismissed", "test", case=case))
+    copy = tmp_path / "copy.json"
+    shutil.copy(path, copy)
+    assert len(take_inbox(made, START + 5_000_000)) == 1
+    assert not path.exists()
+    assert made.pipeline.book.cases[case].status == "dismissed"
+    assert made.arrival == START + 5_000_000
+    shutil.copy(copy, path)  # a crash came between journal and unlink
+    take_inbox(made)
+    assert len(made.pipeline.book.cases[case].verdicts) == 1
+    made.close()
+    said = [
+        row
+        for part in Ledger(tmp_path).records(["kind", "extra"])
+        for row in part.to_pylist()
+        if row["kind"] == "wb.verdict"
+    ]
+    assert {json.loads(row["extra"])["id"] for row in said} == {"v1"}
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", '{"id": "v1"}', "x" * (BYTES_MAX + 1), "[]", "\xff"])
+def test_what_is_no_verdict_is_put_aside(tmp_path: Path, text: str) -> None:
+    made = opened(tmp_path)
+    inbox_of(tmp_path).mkdir()
+    (inbox_of(tmp_path) / "0000000000001-bad.json").write_text(text, encoding="latin-1")
+    height = made.journal.durable
+    (said,) = take_inbox(made)
+    assert "refused" in said
+    assert [path.name for path in inbox_of(tmp_path).iterdir()] == ["0000000000001-bad.refused"]
+    assert made.journal.durable == height
+    made.close()
+
+
+def test_a_case_that_is_not_there_is_put_aside_and_other_names_are_left_alone(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    path = put(tmp_path, verdict("dismissed", "test", case="c404"))
+    (inbox_of(tmp_path) / "half.new").write_text("{")
+    (inbox_of(tmp_path) / "readme.txt").write_text("hello")
+    take_inbox(made)
+    assert path.with_suffix(".refused").exists()
+    assert (inbox_of(tmp_path) / "half.new").exists()
+    made.close()
+
+
+def test_an_empty_home_leaves_verdicts_waiting(tmp_path: Path) -> None:
+    made = engine(tmp_path)
+    path = put(tmp_path, verdict("confirmed", "owner", account="a1"))
+    assert take_inbox(made) == []
+    assert path.exists()
+    made.close()
+
+
+def test_verdicts_for_a_replay_come_by_time(tmp_path: Path) -> None:
+    rows = [
+        {"account": "a2", "verdict": "confirmed", "reason": "ring", "by": "r", "time": 9},
+        {"id": "own", "account": "a1", "verdict": "dismissed", "reason": "task", "by": "r", "time": 5},
+    ]
+    path = tmp_path / "verdicts.ndjson"
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
+    assert [(one.arrival, one.payload["id"]) for one in read_verdicts(path)] == [(5, "own"), (9, "line-1")]
+    for line in ("[]", "{", '{"account": "a"}'):
+        path.write_text(json.dumps(rows[0]) + "\n" + line)
+        with pytest.raises(SettingsError, match=r"verdicts\.ndjson:2"):
+            read_verdicts(path)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_verdicts(tmp_path / "none")

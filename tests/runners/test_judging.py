@@ -1,0 +1,197 @@
+"""What people decide, through the engine: it clears or holds, restores or bars learning, and follows from the journal alone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runners.judged import DAY, HOUR, opened, reference, tell, trapped, verdict
+from runners.test_engine import START, batch, engine, look
+from watchbill.core.settings import RiskSettings, Settings
+from watchbill.detectors.base import CONFIRMED, SUSPECTED
+from watchbill.responses.policy import FOREVER, MASK, NONE, STANDING, SUSPEND
+from watchbill.runners.clock import ManualClock
+from watchbill.runners.controls import Timed
+from watchbill.runners.engine import Engine
+from watchbill.runners.inbox import VERDICT
+from watchbill.runners.judging import suspected, until_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def interventions(home: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (home / "interventions.ndjson").read_text().splitlines()]
+
+
+def state(made: Engine) -> tuple[int, int, int]:
+    """(step, held, frozen) of a1."""
+    at = made.pipeline.context.accounts.find("a1")
+    row = made.pipeline.standing[at]
+    frozen = made.pipeline.frozen
+    return int(row["step"]), int(row["held"]), int(frozen[at])
+
+
+def the_case(made: Engine) -> str:
+    (case,) = made.pipeline.book.cases
+    return case
+
+
+def evidence(made: Engine) -> float:
+    at = made.pipeline.context.accounts.find("a1")
+    return sum(float(d.rows["log_m"][at]) for d in made.pipeline.detectors if "log_m" in (d.rows.dtype.names or ()))
+
+
+def test_dismissed_clears_the_account_and_its_evidence(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    assert state(made)[0] == SUSPEND
+    assert evidence(made) > 10
+    tell(made, verdict("dismissed", "test", case=the_case(made)))
+    assert state(made) == (NONE, 0, 0)
+    assert evidence(made) == 0
+    last = interventions(tmp_path / "home")[-1]
+    assert (last["step"], last["verdict"], last["case"], last["account"]) == ("none", "dismissed", the_case(made), "a1")
+    made.take(batch(look(20), look(21)))
+    assert state(made)[0] == NONE
+    assert made.pipeline.book.cases[the_case(made)].status == "dismissed"
+
+
+def test_confirmed_stays_without_end_until_it_is_lifted(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    made.take(batch(look(30 * 60)))  # past fifteen minutes: masked work, and the firm's failure
+    assert state(made)[0] == MASK
+    assert made.pipeline.book.cases[the_case(made)].unattended == 1
+    tell(made, verdict("confirmed", "owner", case=the_case(made)))
+    assert state(made) == (SUSPEND, SUSPEND, CONFIRMED)
+    assert interventions(tmp_path / "home")[-1]["until"] is None
+    for day in range(1, 4):
+        made.take(batch(look(0, id=f"d{day}", time=START + day * DAY)))
+    assert state(made) == (SUSPEND, SUSPEND, CONFIRMED | SUSPECTED)
+    tell(made, verdict("lifted", "settled", 2, case=the_case(made)))
+    assert state(made) == (NONE, 0, 0)
+    assert made.pipeline.book.cases[the_case(made)].status == "closed"
+
+
+def test_a_step_that_nobody_looked_at_lapses_after_a_day(tmp_path: Path) -> None:
+    made = engine(tmp_path / "home")
+    made.reload(reference(tmp_path / "reference"))
+    made.take(batch(look(1, waybill="TRAP1")))
+    step = state(made)[0]
+    assert step > NONE
+    made.take(batch(look(0, id="near", time=START + DAY - HOUR)))
+    assert state(made)[0] == step
+    for day in range(6):  # evidence fades by the day; then the step is over
+        made.take(batch(look(0, id=f"far{day}", time=START + DAY * (day + 1) + 5_000)))
+    assert state(made)[0] == NONE
+
+
+def test_an_account_may_be_named_and_one_that_is_unknown_changes_nothing(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    tell(made, verdict("confirmed", "hijacked", account="a2"))
+    at = made.pipeline.context.accounts.find("a2")
+    assert made.pipeline.standing[at]["held"] > 0
+    assert made.pipeline.frozen[at] == CONFIRMED
+    before = made.pipeline.standing.tobytes()
+    tell(made, verdict("confirmed", "hijacked", 2, account="nobody"))
+    tell(made, verdict("dismissed", "wrong", 3, case="c404"))
+    assert made.pipeline.standing.tobytes() == before
+
+
+def test_roles_that_take_no_steps_are_not_held(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    made.pipeline.steps[:] = 0
+    tell(made, verdict("dismissed", "test", case=the_case(made)))
+    tell(made, verdict("confirmed", "owner", 2, case=the_case(made)))
+    assert state(made) == (NONE, 0, CONFIRMED)
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize(("word", "reason"), [("dismissed", "test"), ("confirmed", "owner")])
+def test_a_restart_comes_to_the_same(tmp_path: Path, word: str, reason: str, checkpoint: bool) -> None:
+    made = opened(tmp_path / "home")
+    tell(made, verdict(word, reason, case=the_case(made)))
+    if checkpoint:
+        made.checkpoint()
+    made.take(batch(look(40), look(41, account="a2")))
+    said = state(made), made.pipeline.book.snapshot(), made.pipeline.shift, made.done
+    rows = interventions(tmp_path / "home")
+    made.close()
+    again = Engine(tmp_path / "home", None, ManualClock(START))
+    assert (state(again), again.pipeline.book.snapshot(), again.pipeline.shift, again.done) == said
+    assert interventions(tmp_path / "home") == rows
+    tell(again, verdict(word, reason, case=the_case(again)))  # the same id
+    assert again.pipeline.book.snapshot() == said[1]
+    again.close()
+
+
+def test_verdicts_move_the_prior_only_where_settings_allow(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    score = made.pipeline.book.cases[the_case(made)].posterior
+    tell(made, verdict("dismissed", "wrong", case=the_case(made)))
+    assert made.pipeline.shift < 0
+    made.take(trapped(100))
+    second = made.pipeline.book.cases[the_case(made)]
+    assert second.status == "dismissed"
+    settings = Settings(risk=RiskSettings(learn_from_verdicts=False))
+    made.pipeline = made.pipeline.switched(settings)
+    assert made.pipeline.shift == 0
+    assert 0 < score < 1
+
+
+def test_who_was_under_a_step_at_the_tick_is_frozen(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    assert state(made)[2] == 0  # from the next tick on
+    made.take(batch(look(0, id="later", time=START + 2 * HOUR)))
+    assert state(made)[2] == SUSPECTED
+
+
+@given(st.lists(st.integers(0, 3), max_size=9), st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 6]), max_size=9))
+def test_frozen_is_confirmed_or_under_a_step(bits: list[int], steps: list[int]) -> None:
+    standing = np.zeros(len(steps), STANDING)
+    standing["step"] = steps
+    out = suspected(standing, np.array(bits, np.uint8))
+    for at, value in enumerate(out.tolist()):
+        assert bool(value & CONFIRMED) == (at < len(bits) and bool(bits[at] & CONFIRMED))
+        assert bool(value & SUSPECTED) == (at < len(steps) and steps[at] >= 2)
+
+
+def test_no_end_is_none_for_people() -> None:
+    assert (until_of(0), until_of(FOREVER), until_of(7)) == (None, None, 7)
+
+
+RECORDS = [
+    look(n * 200, id=f"q{n}", account=f"a{1 + n % 3}", waybill="TRAP1" if n in (5, 23) else "TRAP2" if n in (8, 29) else f"W{n}")
+    for n in range(60)
+]  # fmt: skip
+TOLD = [
+    Timed(START + 2_300_000, VERDICT, verdict("confirmed", "owner", 1, account="a3").model_dump()),
+    Timed(START + 3_000_000, VERDICT, verdict("dismissed", "covering", 2, account="a3").model_dump()),
+    Timed(START + 3_000_001, VERDICT, verdict("confirmed", "ring", 3, account="a1").model_dump()),
+]
+
+
+def run(home: Path, cuts: list[int]) -> tuple[Any, ...]:
+    made = engine(home)
+    made.reload(reference(home / "tables"))
+    made.timed = list(TOLD)
+    for start, stop in itertools.pairwise(sorted({0, len(RECORDS), *cuts})):
+        made.take(batch(*RECORDS[start:stop]))
+    made.tell_rest()
+    said = interventions(home), made.pipeline.book.snapshot(), made.done, made.pipeline.standing["held"].tolist()[:3]
+    made.close()
+    return said
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(1, 59), max_size=20))
+def test_no_cut_of_the_batches_moves_a_verdict(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
+    whole = run(tmp_path_factory.mktemp("whole") / "home", [])
+    assert whole[1]
+    assert [row["verdict"] for row in whole[0] if "verdict" in row]
+    assert run(tmp_path_factory.mktemp("cut") / "home", cuts) == whole
