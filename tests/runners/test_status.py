@@ -88,6 +88,8 @@ def test_a_source_that_stops_is_silent_and_every_answer_says_so(one: Engine) -> 
     assert said["desk"] == {"last_arrival": START + 29 * 60_000, "lag_ms": 170 * 60_000, "silent": True}
     assert said["hub"] == {"last_arrival": START + 199 * 60_000, "lag_ms": 0, "silent": False}
     write_json(one.home / "status.json", status_of(one))
+    text = "sources that are silent where they should send: desk"
+    assert {"kind": "source", "count": 1, "text": text} in status_of(one)["findings"]
     assert [gap.text for gap in silent_sources(one.home)] == ["source desk is silent: looks may be missing"]
     one.take(batch(look(500, time=START + 200 * 60_000)))
     assert sources_of(one)["desk"]["silent"] is False
