@@ -20,18 +20,23 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from common import CACHE, build_world, say
 from numpy.typing import NDArray
 
 from watchbill.core.settings import Settings
 from watchbill.inquiry import operators
+from watchbill.inquiry.caseexposure import exposure
+from watchbill.inquiry.exposed import COLUMNS
+from watchbill.inquiry.exposure import exposure_of
 from watchbill.inquiry.inforce import in_force
 from watchbill.inquiry.operators import CaseSpan, Odds, case_spans, judge, odds_of
 from watchbill.inquiry.sessions import Activity, Window, read_activity
 from watchbill.inquiry.traits import DEVICE, LEVELS, PLACE, TRAITS, Habits, Traits
 from watchbill.lab.attacks.base import AttackSpec, load_attacks
 from watchbill.lab.trials.seeds import TUNED_MAX, must_be
-from watchbill.ledger.reader import Ledger
+from watchbill.ledger.reader import Ledger, Span
 from watchbill.runners.local import replay
 from watchbill.sources.base import open_source
 
@@ -310,6 +315,62 @@ HEAD = (
 )
 
 
+def exposed(place: Path) -> list[tuple[str, int, int, int, int, int, bool]]:
+    """(kind, true persons, listed, wrongly listed, missed, all sessions' persons, upper bound holds) of each case of a world."""
+    home, db = place / "home", duckdb.connect(config={"threads": 1})
+    looks = f"read_parquet('{place}/truth/looks.parquet')"
+    wrong: dict[str, set[str]] = {}
+    kind: dict[str, str] = {}
+    for account, name, attack in db.execute(
+        f"select account, id, attack from {looks} where wrongful and account is not null"
+    ).fetchall():
+        wrong.setdefault(account, set()).add(name)
+        kind[account] = attack.rpartition("-")[0]
+    out, height = [], Ledger(home).height
+    for row in operators.case_lines(home):
+        account = row["accounts"][0]
+        records = pa.concat_tables(
+            list(Ledger(home).records(["id", *COLUMNS], Span(account))), promote_options="default"
+        )
+        guilty = records.filter(
+            pc.is_in(records.column("id"), value_set=pa.array(sorted(wrong.get(account, ())), pa.string()))
+        )
+        true = {one.subject for one in exposure_of(home, guilty, height, account).subjects}
+        answer = exposure(home, row["id"])
+        listed = {one.subject for one in answer.saw.subjects}
+        every = exposure(home, row["id"], all_sessions=True).saw.persons
+        holds = answer.saw.upper is None or answer.saw.upper >= len(true)
+        out.append(
+            (kind.get(account, "honest"), len(true), len(listed), len(listed - true), len(true - listed), every, holds)
+        )
+    return out
+
+
+def report_exposure(rows: list[tuple[str, int, int, int, int, int, bool]]) -> None:
+    """Persons by kind of attack."""
+    lines = []
+    for kind in [*sorted({row[0] for row in rows}), "all"]:
+        mine = [row for row in rows if kind in (row[0], "all")]
+        sums = [sum(row[k] for row in mine) for k in range(1, 6)]
+        lines.append([kind, len(mine), *sums, f"{sum(row[6] for row in mine)}/{len(mine)}"])
+    head = (
+        "case against",
+        "cases",
+        "true persons",
+        "listed",
+        "wrongly listed",
+        "missed",
+        "with --all-sessions",
+        "upper holds",
+    )
+    say(
+        "Persons that `exposure CASE` lists",
+        head,
+        lines,
+        "an honest account's case lists its unexplained looks: none of them true",
+    )
+
+
 def report(title: str, rows: list[tuple[str, int, float | None, str]], *notes: str) -> None:
     kinds = sorted({row[0] for row in rows})
     lines = [[kind, *figures([row for row in rows if row[0] == kind])] for kind in kinds]
@@ -345,16 +406,16 @@ def main() -> None:
         people = [one for seed in seeds for one in told(build(seed, TUNED_KINDS, folder), seed)]
         if given.fit:
             fitted(people, seeds, apart=given.apart)
-        report(
-            "Sessions of tuned worlds",
-            answers(people, odds_of(json.loads(TABLE.read_text()))),
-            "tuned on: not to be cited",
-        )
+        table = odds_of(json.loads(TABLE.read_text()))
+        report("Sessions of tuned worlds", answers(people, table), "tuned on: not to be cited")
+        report_exposure([row for seed in seeds for row in exposed(folder / f"{seed}")])
         return
     kinds = sorted(load_attacks())
-    people = [one for seed in must_be("judged", seeds) for one in told(build(seed, kinds, folder), seed)]
-    report(f"Sessions of judged worlds, seeds {given.seeds}", answers(people, operators.shipped_odds()),
-           f"tuned kinds: {', '.join(TUNED_KINDS)}; the others were never seen")  # fmt: skip
+    places = [build(seed, kinds, folder) for seed in must_be("judged", seeds)]
+    people = [one for seed, place in zip(seeds, places, strict=True) for one in told(place, seed)]
+    note = f"tuned kinds: {', '.join(TUNED_KINDS)}; the others were never seen by whoever fitted the table"
+    report(f"Sessions of judged worlds, seeds {given.seeds}", answers(people, operators.shipped_odds()), note)
+    report_exposure([row for place in places for row in exposed(place)])
 
 
 def fitted(people: list[Told], seeds: list[int], *, apart: bool) -> None:
