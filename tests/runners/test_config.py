@@ -90,3 +90,15 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "w.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="cannot be read"):
         load_config(tmp_path / "w.toml")
+
+
+def test_rules_have_a_folder_beside_the_file_and_settings(tmp_path: Path) -> None:
+    place = tmp_path / "watchbill.toml"
+    place.write_text('[rules]\nfolder = "mine"\nstep_max = "step_up"\nact = ["x"]\n')
+    found = load_config(place).rules
+    assert (found.folder, found.settings.step_max, found.settings.act) == (tmp_path / "mine", "step_up", ("x",))
+    place.write_text("")
+    assert load_config(place).rules.folder is None
+    place.write_text('[rules]\nstep_max = "suspend"\n')
+    with pytest.raises(SettingsError, match="step_max"):
+        load_config(place)
