@@ -50,6 +50,7 @@ def test_knots_are_written_for_scoring_to_load(run: Run, tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # three fresh processes; on a busy machine with cold kernels minutes
 def test_a_small_trial_from_end_to_end_and_again(run: Run, tmp_path: Path) -> None:
     words = ("trial", "--seeds", "1", "--attacks", "blatant_lease", *SMALL, "--out", tmp_path / "t")
     told = run(*words, "--json")

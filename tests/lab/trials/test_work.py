@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from watchbill.lab.trials import speed
 from watchbill.lab.trials.plan import Job, Staged
 from watchbill.lab.trials.work import FAILED, code_digest, main, work
 
@@ -53,9 +54,13 @@ def test_a_world_that_cannot_be_built_is_told_in_one_line(
     assert not result.exists()
 
 
-def test_single_records_are_timed_through_the_engine(quick_jobs: list[Job], tmp_path: Path) -> None:
+def test_single_records_are_timed_through_the_engine(
+    quick_jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "RECORDS", 200)
+    monkeypatch.setattr(speed, "WARM", 50)
     job = replace(next(job for job in quick_jobs if job.group == "speed"), days=2, outlets=3)
-    speed = work(job, tmp_path, lambda _phase: None)["speed"]
-    assert speed["records"] > 100
-    assert 0 < speed["median"] <= speed["p99"] <= speed["most"]
-    assert speed["low"] <= speed["high"]
+    took = work(job, tmp_path, lambda _phase: None)["speed"]
+    assert took["records"] == 150
+    assert 0 < took["median"] <= took["p99"] <= took["most"]
+    assert took["low"] <= took["high"]
