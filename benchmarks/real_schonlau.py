@@ -48,7 +48,7 @@ class Plan:
 
     def detector(self, green: int, crowd: bool) -> Wide:
         """The detector under this plan; `green` training blocks are learned unseen."""
-        values = {"start": self.start, "stay": self.stay, "pass_odds" if crowd else "pass_alone": self.pass_odds, "refused_max": self.refused_max, "green": green,
+        values = {"start": self.start, "stay": self.stay, "pass_odds": self.pass_odds, "refused_max": self.refused_max, "green": green,
                   "among" if crowd else "alone": self.weights}  # fmt: skip
         made: Wide = type("Chosen", (Wide,), values)(Settings())
         return made
@@ -57,7 +57,7 @@ class Plan:
 def default(crowd: bool) -> Plan:
     """The product's own."""
     kind = mix.Detector
-    return Plan(weights=kind.among) if crowd else Plan(weights=kind.alone, pass_odds=kind.pass_alone)
+    return Plan(weights=kind.among if crowd else kind.alone)
 
 
 def there() -> bool:
@@ -98,7 +98,7 @@ def run(
             detector.gather()
     for at in range(count):
         if strange is not None:
-            detector.pass_odds = detector.pass_alone = 1e9  # type: ignore[misc] - this one object
+            detector.pass_odds = 1e9  # type: ignore[misc] - this one object
             place.frozen = strange[:, at].astype(np.uint8)
         odds[:, at] = detector.score(blocks_of(then[:, at : at + 1]), place)[BLOCK - 1 :: BLOCK]
         sums[:, at] = detector.rows["sums"][:users] / BLOCK

@@ -238,8 +238,10 @@ def judge_block(
     peers = head[1] >= CROWD_MIN
     nats = block_nats(row, plan[0], among if peers else alone)
     odds = row.odds + nats
+    if row.refused >= plan[6]:
+        row.blocks = row.refused = 0
     green = row.blocks < plan[1]
-    if not frozen and (green or odds < plan[5 if peers else 7] or row.refused >= plan[6]):
+    if not frozen and (green or odds < plan[5]):
         teach(own, scratch, plan[2])
         row.learned = row.learned * plan[2] + row.count
         row.blocks += 1
@@ -275,8 +277,8 @@ class HabitBase(DetectorBase):
     Class attributes:
         cells, block_cells, crowd_cells: sizes, powers of two. length: events of a block. green: blocks that are only learned.
         fade: what remains of a profile's counts at each block taught. start, stay: chance that another operator comes at,
-            and stays for, a block. pass_odds, pass_alone: log odds under which a block is taught, with and without a crowd. refused_max: after so many blocks
-            refused in a row the new ways are learned after all (the case was opened long before).
+            and stays for, a block. pass_odds: log odds under which a block is taught. refused_max: after so many blocks
+            refused in a row the account is green again: it gets to know the new ways (the case was opened long before).
         alone, among: weights of a block's sums an event (intercept first) without and with a crowd, in nats a full block.
         nats_max: how loud it may get.
     """
@@ -294,7 +296,6 @@ class HabitBase(DetectorBase):
     start: ClassVar[float] = 0.2
     stay: ClassVar[float] = 0.8
     pass_odds: ClassVar[float] = 0.0
-    pass_alone: ClassVar[float] = -2.0
     refused_max: ClassVar[int] = 100
     alone: ClassVar[tuple[float, ...]]
     among: ClassVar[tuple[float, ...]]
@@ -311,19 +312,9 @@ class HabitBase(DetectorBase):
 
     @property
     def plan(self) -> NDArray[np.float64]:
-        """length, green, fade, start, stay, pass_odds, refused_max, pass_alone as kernels read them."""
+        """length, green, fade, start, stay, pass_odds, refused_max as kernels read them."""
         return np.array(
-            [
-                self.length,
-                self.green,
-                self.fade,
-                self.start,
-                self.stay,
-                self.pass_odds,
-                self.refused_max,
-                self.pass_alone,
-            ],
-            np.float64,
+            [self.length, self.green, self.fade, self.start, self.stay, self.pass_odds, self.refused_max], np.float64
         )
 
     @property

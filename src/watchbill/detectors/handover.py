@@ -111,11 +111,13 @@ def _close_day(
 ) -> None:  # fmt: skip
     """The running day ends: taught or refused; the odds go on."""
     odds = row.odds + nats
+    if row.refused >= plan[6]:
+        row.blocks = row.refused = 0
     green = row.blocks < plan[1]
     if not green:
         level[0] += nats
         level[1] += 1
-    if not frozen and (green or odds < plan[5] or row.refused >= plan[6]):
+    if not frozen and (green or odds < plan[5]):
         teach(own, block, plan[2])
         n = row.count
         row.learned = row.learned * plan[2] + n
@@ -226,7 +228,6 @@ class Detector(HabitBase):
     green: ClassVar[int] = 10
     fade: ClassVar[float] = 0.95
     start: ClassVar[float] = 0.02
-    pass_alone: ClassVar[float] = 0.0
     stay: ClassVar[float] = 0.9
     refused_max: ClassVar[int] = 30
     among: ClassVar[tuple[float, ...]] = (-0.407, 1.997, 0.426, 1.670, -4.292, 0.094, 2.0)

@@ -1,11 +1,12 @@
-"""Rhythm. Catches: robots, macros, remote control and other people at an account's keys, by the pauses between what is done.
+"""Rhythm. Catches: another person at an account's keys, or remote control of it, by the pauses between what is done.
 
-Misses: scripts that wait as the owner does, and whoever works so little that there are no pauses to compare.
+Misses: whoever waits as the owner does or works in sittings of under sixteen pauses, and machines whose beat nobody here
+ever had: neither the owner nor the peers foretell it, so the ratio says nothing (`metronome` knows those).
 
 Pauses fall into 24 bins by their binary logarithm in milliseconds; the bin after the bin before (a lag-1 dependence, which a
 person has and a script has not, or the other way round) is compared with the account's own past and its peers' as `mix` does
-with what is done. A pause of half an hour ends a sitting and is no pause. On its own: the share of pauses that repeat the one
-before to within a fiftieth, and the shortest pauses, are seen by the same bins; a metronome fills one of them.
+with what is done. A pause of half an hour ends a sitting and is no pause. Weights are a logistic
+regression on swapped staff in the first months of a real log (benchmarks/real.py, `--fit`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 BINS: Final = 24
 SITTING_MS: Final = 30 * 60_000
+SHORT: Final = 16
+"""Pauses of a sitting that are judged by themselves, so that two people's sittings stand in one block only when one is short."""
 
 
 @kernel
@@ -51,18 +54,18 @@ def _observe(
         row = rows[a]
         pause = event.time - row.last
         row.last = event.time
-        what = np.uint32(0)
-        if 0 <= pause < SITTING_MS:
-            what = np.uint32(pause_bin(pause))
-        elif row.held == 0 or waiting[a, row.held - 1] == 0:
-            out[i] = row.said
-            continue  # one break is enough
-        waiting[a, row.held] = what
-        row.held += 1
-        if row.held >= plan[0]:
+        rest = pause < 0 or pause >= SITTING_MS
+        if not rest:
+            waiting[a, row.held] = pause_bin(pause)
+            row.held += 1
+        elif 0 < row.held < SHORT and waiting[a, row.held - 1] != 0:
+            waiting[a, row.held] = 0  # too short to judge: the next sitting goes on in the same block
+            row.held += 1
+        if row.held >= plan[0] or (rest and row.held >= SHORT):
             part = 1.0 if a % int(head[2]) == 0 else 0.0
             still = is_frozen(frozen, a, SUSPECTED | CONFIRMED)
             judge_block(row, own[a], waiting[a], scratch, crowd, head, part, plan, alone, among, still)
+            row.before = 0 if rest else row.before
         out[i] = row.said
 
 
@@ -73,8 +76,8 @@ class Detector(HabitBase):
     block_cells: ClassVar[int] = 64
     crowd_cells: ClassVar[int] = 1_024
     length: ClassVar[int] = 64
-    alone: ClassVar[tuple[float, ...]] = (17.198, 5.033, -3.561, 1.662, 1.314, -3.726)
-    among: ClassVar[tuple[float, ...]] = (-1.077, 3.556, 5.636, 144.110, 1.271, -53.741)
+    alone: ClassVar[tuple[float, ...]] = (11.104, 3.536, 2.224, -1.531, 1.361, -21.083)
+    among: ClassVar[tuple[float, ...]] = (-1.995, 2.809, 6.492, 86.729, 1.648, -38.346)
     text_en = "works in another rhythm than this account used to (a script, remote control, another person)"
     text_zh = "操作节奏与该账号以往不同（脚本、远程控制或他人）"
 
