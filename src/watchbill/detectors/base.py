@@ -119,6 +119,12 @@ def surroundings_of(context: Context, settings: Settings) -> Surroundings:
     )  # fmt: skip
 
 
+def robots_of(around: Surroundings, settings: Settings) -> NDArray[np.uint8]:
+    """uint8[roles]: 1 for service identities, which reasons do not judge (`judged = false`)."""
+    roles = settings.reasons.roles
+    return np.array([not roles.get(name, Role(reasons=())).judged for name in around.roles], np.uint8)
+
+
 class DetectorBase(ABC):
     """Base of all detectors.
 

@@ -19,7 +19,7 @@ import numpy as np
 from watchbill.context.events import LOGIN, LOOK, WORK
 from watchbill.context.networks import ROAMING
 from watchbill.core.kernel import Row, kernel
-from watchbill.detectors.base import DetectorBase, Example, Surroundings
+from watchbill.detectors.base import DetectorBase, Example, Surroundings, robots_of
 from watchbill.detectors.kernels import NATS_MAX, STAKE, daily_stake, distance_km, example_looks, rare_event
 
 if TYPE_CHECKING:
@@ -152,11 +152,11 @@ def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], lat: NDArray[np.float64], lon: NDArray[np.float64],
     outlet_lat: NDArray[np.float64], outlet_lon: NDArray[np.float64], kind: NDArray[np.uint8],
     registered: NDArray[np.uint64], outlet: NDArray[np.int32], device_kind: NDArray[np.uint8],
-    out: NDArray[np.float32],
+    robots: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
-        if event.account < 0 or event.persons > 1 or event.lone:
+        if event.account < 0 or event.persons > 1 or event.lone or robots[event.role]:
             continue
         row = rows[event.account]
         # a spot is place + 1 of a fixed network, -(outlet + 1) of a scan or a registered machine, 0 where nothing is known
@@ -201,7 +201,7 @@ class Detector(DetectorBase):
         out = np.zeros(events.shape[0], np.float32)
         if not self.silent(around):
             _observe(events, self.rows, around.lat, around.lon, around.outlet_lat, around.outlet_lon, around.place_kind,
-                     around.registered, around.device_outlet, around.device_kind, out)  # fmt: skip
+                     around.registered, around.device_outlet, around.device_kind, robots_of(around, self.settings), out)  # fmt: skip
         return out
 
     @classmethod

@@ -150,16 +150,14 @@ def _member_nats(pairs: NDArray[np.void], day: int, out: NDArray[np.float64]) ->
 
 
 @kernel
-def _pool(groups: NDArray[np.uint64], nats: NDArray[np.float64], share: float, out: NDArray[np.float64]) -> int:
-    """Nats of each run of equal `groups` with enough members, at the run's first place; how many runs were watched."""
-    start = watched = 0
+def _pool(groups: NDArray[np.uint64], nats: NDArray[np.float64], share: float, out: NDArray[np.float64]) -> None:
+    """Nats of each run of equal `groups` with enough members, at the run's first place."""
+    start = 0
     for i in range(1, groups.shape[0] + 1):
         if i == groups.shape[0] or groups[i] != groups[start]:
             if i - start >= MEMBERS_MIN:
-                watched += 1
                 out[start] = all_but_one(nats[start:i], share)
             start = i
-    return watched
 
 
 class Detector(DetectorBase):
@@ -193,13 +191,18 @@ class Detector(DetectorBase):
         """Renew what machines, outlets' lone devices and the fleet say; drop pairs unseen for seven days."""
         del around
         self.pairs.forget(arrival - KEEP_MS)
-        pairs = self.pairs.living()
-        pairs = pairs[np.lexsort((pairs["key"], pairs["group"]))]
+        pairs = self.pairs.cells[self.pairs.cells["key"] != 0]
         nats = np.zeros(pairs.shape[0])
         _member_nats(pairs, int(pairs["day"].max(initial=0)), nats)
         nats[self._odd_roles(pairs, nats)] = 0.0
+        watched = int(np.sum(np.unique(pairs["group"], return_counts=True)[1] >= MEMBERS_MIN))
+        # most groups have nothing against them: only the others, and lone devices, are put in order and pooled
+        some = np.isin(pairs["group"], pairs["group"][nats > 0]) | (pairs["lone"] == 1)
+        pairs, nats = pairs[some], nats[some]
+        order = np.lexsort((pairs["key"], pairs["group"]))
+        pairs, nats = pairs[order], nats[order]
         said = np.zeros(pairs.shape[0])
-        watched = int(_pool(pairs["group"], nats, SHARES[0], said))
+        _pool(pairs["group"], nats, SHARES[0], said)
         keep = said - np.log(max(watched, 1)) > 0
         keys, found = pairs["group"][keep], said[keep] - np.log(max(watched, 1))
         fleet = self._fleet(nats[pairs["lone"] == 1])

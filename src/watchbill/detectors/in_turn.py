@@ -20,7 +20,7 @@ from watchbill.core.evidence import look_ratio
 from watchbill.core.hashing import combine
 from watchbill.core.kernel import Row, kernel
 from watchbill.core.members import Cells, cell_of
-from watchbill.detectors.base import DetectorBase, Example, Surroundings
+from watchbill.detectors.base import DetectorBase, Example, Surroundings, robots_of
 from watchbill.detectors.kernels import NATS_MAX, example_looks
 
 if TYPE_CHECKING:
@@ -129,11 +129,11 @@ def _read(event: Row, row: Row, group: np.uint64, keys: NDArray[np.uint64], nats
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], registered: NDArray[np.uint64], kind: NDArray[np.uint8],
     uses: NDArray[np.void], groups: NDArray[np.void], room: NDArray[np.int64], keys: NDArray[np.uint64],
-    nats: NDArray[np.float32], out: NDArray[np.float32],
+    nats: NDArray[np.float32], robots: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
-        if event.account < 0:
+        if event.account < 0 or robots[event.role]:
             continue
         row = rows[event.account]
         if event.kind == RETRACT:
@@ -179,7 +179,7 @@ class Detector(DetectorBase):
             full = np.array([self.groups.limit - self.groups.held, self.uses.limit - self.uses.held], np.int64)
             room = full.copy()
             _observe(events, self.rows, around.registered, around.place_kind, self.uses.cells, self.groups.cells, room,
-                     self.keys, self.nats, out)  # fmt: skip
+                     self.keys, self.nats, robots_of(around, self.settings), out)  # fmt: skip
             self.groups.held += int(full[0] - room[0])
             self.uses.held += int(full[1] - room[1])
         return out

@@ -17,8 +17,7 @@ import numpy as np
 
 from watchbill.context.events import LOGIN, LOOK
 from watchbill.core.kernel import Row, kernel
-from watchbill.core.settings import Role
-from watchbill.detectors.base import DetectorBase, Example, Surroundings
+from watchbill.detectors.base import DetectorBase, Example, Surroundings, robots_of
 from watchbill.detectors.kernels import NATS_MAX, STAKE, daily_stake, example_looks, rare_event
 
 if TYPE_CHECKING:
@@ -185,8 +184,7 @@ class Detector(DetectorBase):
         self.grow(around.accounts)
         out = np.zeros(events.shape[0], np.float32)
         if not self.silent(around):
-            roles = self.settings.reasons.roles
-            robots = np.array([not roles.get(name, Role(reasons=())).judged for name in around.roles], np.uint8)
+            robots = robots_of(around, self.settings)
             _observe(events, self.rows, robots, around.registered, around.device_kind, out)
         return out
 
