@@ -280,6 +280,8 @@ class HabitBase(DetectorBase):
             and stays for, a block. pass_odds: log odds under which a block is taught. refused_max: after so many blocks
             refused in a row the account is green again: it gets to know the new ways (the case was opened long before).
         alone, among: weights of a block's sums an event (intercept first) without and with a crowd, in nats a full block.
+        voice: factor on the weights (under 1 where honest days of the lab's tuned worlds are noisier than the fit's data). hush: nats
+            that are not said: about one honest account-day in a hundred of a tuned world gets over them.
         nats_max: how loud it may get.
     """
 
@@ -299,6 +301,8 @@ class HabitBase(DetectorBase):
     refused_max: ClassVar[int] = 100
     alone: ClassVar[tuple[float, ...]]
     among: ClassVar[tuple[float, ...]]
+    voice: ClassVar[float] = 1.0
+    hush: ClassVar[float] = 0.0
     nats_max: ClassVar[float] = 6.0
 
     def __init__(self, settings: Settings) -> None:
@@ -361,7 +365,8 @@ class HabitBase(DetectorBase):
         """float64[n]: log odds of another operator after each event (`base_odds` where it has no opinion)."""
         self.grow(around.accounts)
         out = np.full(events.shape[0], self.base_odds)
-        self.walk(events, np.array(self.alone, np.float64), np.array(self.among, np.float64), around.frozen, out)
+        alone, among = self.voice * np.array(self.alone), self.voice * np.array(self.among)
+        self.walk(events, alone, among, around.frozen, out)
         return out
 
     def drop(self, accounts: NDArray[np.int64]) -> None:
@@ -393,4 +398,4 @@ class HabitBase(DetectorBase):
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class: how far the odds stand above where they began, cut at `nats_max`."""
         odds = self.score(events, around)
-        return np.clip(odds - self.base_odds, 0.0, self.nats_max).astype(np.float32)
+        return np.clip(odds - self.base_odds - self.hush, 0.0, self.nats_max).astype(np.float32)

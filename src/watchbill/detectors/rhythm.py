@@ -76,10 +76,13 @@ class Detector(HabitBase):
     block_cells: ClassVar[int] = 64
     crowd_cells: ClassVar[int] = 1_024
     length: ClassVar[int] = 64
+    nats_max: ClassVar[float] = 3.0
+    voice: ClassVar[float] = 0.5
+    hush: ClassVar[float] = 2.0
     alone: ClassVar[tuple[float, ...]] = (11.104, 3.536, 2.224, -1.531, 1.361, -21.083)
     among: ClassVar[tuple[float, ...]] = (-1.995, 2.809, 6.492, 86.729, 1.648, -38.346)
-    text_en = "works in another rhythm than this account used to (a script, remote control, another person)"
-    text_zh = "操作节奏与该账号以往不同（脚本、远程控制或他人）"
+    text_en = "works in another rhythm than this account used to (remote control, another person)"
+    text_zh = "操作节奏与该账号以往不同（远程控制或他人）"
 
     def walk(
         self, events: NDArray[np.void], alone: NDArray[np.float64], among: NDArray[np.float64],
