@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.samples import parsed, rule
+from watchbill.rules import parse as module
 from watchbill.rules.folder import RuleText
 from watchbill.rules.parse import ERROR, WARNING, parse_rules
 
@@ -112,6 +113,17 @@ def test_correlations_stand_behind_what_they_read_and_a_ring_of_them_is_refused(
     ring = parsed(chain.format("c1", "c2") + chain.format("c2", "c1"))
     assert not ring.rules
     assert all("not in force" in c.what for c in ring.complaints)
+
+
+def test_towers_of_correlations_and_heaps_of_filters_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = "---\ntitle: t\nname: c{0}\ncorrelation:\n  type: temporal\n  rules: [{1}]\n  group-by: [account]\n  timespan: 5m\n"
+    tower = GOOD + "".join(level.format(i, f"c{i - 1}" if i else "good") for i in range(12))
+    found = parsed(tower)
+    assert len(found.rules) == 1 + module.CORRELATION_LEVELS_MAX
+    assert len(found.complaints) == 12 - module.CORRELATION_LEVELS_MAX
+    monkeypatch.setattr(module, "FILTERS_MAX", 1)
+    one = "---\ntitle: f\nlogsource: {product: watchbill}\nfilter:\n  rules: any\n  sel: {role: robot}\n  condition: not sel\n"
+    assert [c.what for c in parsed(GOOD + one + one).complaints] == ["more than 1 filters"]
 
 
 @pytest.mark.timeout(20)

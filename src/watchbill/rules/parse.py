@@ -11,6 +11,8 @@ from watchbill.rules.documents import Document, DocumentError, read_documents
 from watchbill.rules.settings import (
     CONDITION_BRACKETS_MAX,
     CONDITION_CHARACTERS_MAX,
+    CORRELATION_LEVELS_MAX,
+    FILTERS_MAX,
     RULE_STEPS,
     RULES_MAX,
 )
@@ -225,7 +227,9 @@ def _finish(read: list[_Read], out: Parsed) -> None:
     kept = _unique(read, out)
     filters = [one for one in kept if isinstance(one.sigma, SigmaFilter)]
     rules = [one for one in kept if not isinstance(one.sigma, SigmaFilter)]
-    for one in filters:
+    for one in filters[FILTERS_MAX:]:
+        out.complaints.append(one.complaint(ERROR, f"more than {FILTERS_MAX} filters", "Put several into one"))
+    for one in filters[:FILTERS_MAX]:
         for rule in rules:
             try:
                 if hasattr(rule.sigma, "detection"):
@@ -271,11 +275,11 @@ def _unique(read: list[_Read], out: Parsed) -> list[_Read]:
 def _compile(read: list[_Read], out: Parsed) -> None:
     """Plain rules first, then correlations, each behind those it reads."""
     numbers: dict[int, int] = {}
-    waiting = [one for one in read if hasattr(one.sigma, "correlation") or hasattr(one.sigma, "timespan")]
-    plain = [one for one in read if one not in waiting]
-    for one in plain:
-        _take(one, out, numbers)
-    while waiting:
+    waiting = [one for one in read if hasattr(one.sigma, "timespan")]
+    for one in read:
+        if not hasattr(one.sigma, "timespan"):
+            _take(one, out, numbers)
+    for _ in range(CORRELATION_LEVELS_MAX):
         ready = [one for one in waiting if all(id(ref.rule) in numbers for ref in one.sigma.referenced_rules)]
         if not ready:
             break
@@ -284,7 +288,7 @@ def _compile(read: list[_Read], out: Parsed) -> None:
         done = {id(one) for one in ready}
         waiting = [one for one in waiting if id(one) not in done]
     for one in waiting:
-        todo = "Correct the rules that it names; a correlation cannot read itself"
+        todo = f"Correct the rules that it names; a correlation cannot read itself, nor stand over {CORRELATION_LEVELS_MAX} others"
         out.complaints.append(one.complaint(ERROR, "reads a rule that is not in force", todo, "correlation", "rules"))
 
 

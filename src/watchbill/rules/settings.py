@@ -44,6 +44,10 @@ CONDITION_CHARACTERS_MAX: Final = 2_000
 """Characters of a condition."""
 CONDITION_BRACKETS_MAX: Final = 12
 """Levels of brackets in a condition: its parser's work grows steeply with them."""
+FILTERS_MAX: Final = 500
+"""Filters: each is tried on each rule."""
+CORRELATION_LEVELS_MAX: Final = 8
+"""Correlations that read correlations, on top of each other."""
 TERMS_MAX: Final = 5_000
 """Comparisons that one rule unfolds to."""
 TERM_NESTING_MAX: Final = 60
