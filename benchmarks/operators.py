@@ -49,8 +49,9 @@ HONEST = 24
 PSEUDO = 8.0
 """Sessions that each level of a trait is shrunk by: half a dozen attacks are not the world."""
 NATS_MAX = 3.0
-HOME_MAX = {"device": 0.3, "place": 0.3}
-"""The owner's device and address say hardly anything for him: somebody may steer them, and he may misuse them himself."""
+HOME_MAX = {"device": 0.3, "place": 0.3, "reason": 1.0}
+"""What speaks for the owner is held short where a renter can have it too: his device may be steered, and whoever harvests the number's
+own outlet is explained. The tuned kinds hold few of either, so the lab's odds would be too sure."""
 OWNER, OTHER, MIXED = 1, 0, -1
 
 
