@@ -226,6 +226,11 @@ class CaseBook:
         """Accounts that have a case, in order of opening."""
         return list(self._open)
 
+    def of(self, account: str) -> list[Case]:
+        """The cases of an account (one at most)."""
+        case = self.cases.get(self._open.get(account, ""))
+        return [] if case is None else [case]
+
     def confirmed(self) -> list[str]:
         """Accounts whose misuse a person confirmed, and nobody lifted since."""
         return [case.account for case in self.cases.values() if case.status == "confirmed"]

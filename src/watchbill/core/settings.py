@@ -23,6 +23,7 @@ Template = Literal[
     "assigned", "own_outlet", "cover", "inbound", "held", "own_scan", "any_scan", "ticket", "team", "looked"
 ]
 TEMPLATES: tuple[str, ...] = Template.__args__  # type: ignore[attr-defined]  # Literal's own listing of its values
+Step = Literal["ask_reason", "step_up", "throttle", "end_session", "suspend"]
 TicketType = Literal["complaint", "claim", "return", "call", "incident", "change", "legal", "none"]
 
 
@@ -232,6 +233,15 @@ class RiskSettings(Section):
         return weights
 
 
+_COSTS: dict[Step, float] = {
+    "ask_reason": 2.0,
+    "step_up": 10.0,
+    "throttle": 50.0,
+    "end_session": 200.0,
+    "suspend": 1000.0,
+}
+
+
 class PolicySettings(Section):
     """The ladder: at which guarantee number (mean run between false alarms, in looks) a step is taken, and for how long."""
 
@@ -243,6 +253,9 @@ class PolicySettings(Section):
     step_hours: float = Field(default=24, gt=0, le=24 * 30)
     suspend_minutes: float = Field(default=15, gt=0, le=15)
     relax_factor: float = Field(default=10, ge=1)
+    record_yuan: float = Field(default=50.0, gt=0)
+    control_hours: float = Field(default=24.0, gt=0, le=24 * 30)
+    cost_yuan: dict[Step, float] = Field(default_factory=lambda: dict(_COSTS))
 
 
 class InquirySettings(Section):

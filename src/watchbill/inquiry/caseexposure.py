@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from watchbill.core.errors import NotFoundError
 from watchbill.inquiry.exposed import COLUMNS, conform
 from watchbill.inquiry.exposure import Gap, Saw, exposure_of
+from watchbill.inquiry.lonelooks import explained_lone, lone_looks
 from watchbill.inquiry.operators import case_lines
 from watchbill.inquiry.tenancies import OneCase, split_cases
 from watchbill.ledger.canonical import SEQ
@@ -73,6 +74,8 @@ def exposure(home: Path, case: str, *, all_sessions: bool = False, upto: int | N
     """
     height = Ledger(home).height if upto is None else upto
     row = _case(home, case, height)
+    if not row["accounts"]:
+        return _of_devices(home, row, height, all_sessions=all_sessions)
     split = split_cases(home, [case_of(row, account) for account in row["accounts"]], height)
     sides = [one.sides for one in split.values()]
     listed, between, out = (np.concatenate(side) for side in zip(*sides, strict=True))
@@ -85,6 +88,17 @@ def exposure(home: Path, case: str, *, all_sessions: bool = False, upto: int | N
     sessions = {name: sum(one.sessions[name] for one in split.values()) for name in ("listed", "between", "out")}
     said = _bounded(sure, most, between.shape[0], out.shape[0])
     return CaseExposure(case, row["accounts"], all_sessions, said, hash_of(said.subjects), sessions)
+
+
+def _of_devices(home: Path, row: dict[str, Any], height: int, *, all_sessions: bool) -> CaseExposure:
+    """A case of a device that looks for itself: its looks without an account that no work explains (or all of them)."""
+    ledger, case = Ledger(home), case_of(row, "")
+    looks = lone_looks(ledger, row["devices"], case.since, case.until + 1, height)
+    bare = np.isin(looks.column(SEQ).to_numpy(), explained_lone(home), invert=True)
+    listed = looks if all_sessions else looks.filter(pa.array(bare))
+    said = exposure_of(home, listed, height)
+    sessions = {"listed": listed.num_rows, "between": 0, "out": looks.num_rows - listed.num_rows}
+    return CaseExposure(row["id"], [], all_sessions, said, hash_of(said.subjects), sessions)
 
 
 def _case(home: Path, case: str, height: int) -> dict[str, Any]:

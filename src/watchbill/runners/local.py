@@ -146,7 +146,9 @@ def masking_of(source: Source) -> str:
 def publish(engine: Engine, out: Path, seconds: float, report: SealReport, now: int | None = None) -> dict[str, Any]:
     """Write the output files of a home as it stands; the summary. `now` (epoch ms) is the clock of a live run."""
     engine.outputs.publish(out)
-    rows = case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors)
+    rows = case_rows(
+        engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors, engine.pipeline.settings
+    )
     write_lines(out / "cases.ndjson", rows)
     write_lines(out / "quarantine.ndjson", map(_public, refused(engine.home)))
     summary = summary_of(engine, seconds, report, now)
@@ -165,7 +167,9 @@ def keep_current(engine: Engine, now: int | None = None) -> None:
     """
     write_lines(
         engine.home / "cases.ndjson",
-        case_rows(engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors),
+        case_rows(
+            engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors, engine.pipeline.settings
+        ),
     )
     write_json(engine.home / "status.json", status_of(engine, now))
 

@@ -29,6 +29,8 @@ from watchbill.runners.judging import learned_prior, suspected, until_of
 from watchbill.runners.ruling import name_rules, rule_on
 from watchbill.scoring.calibration import calibrate, unshifted
 from watchbill.scoring.fuse import fuse
+from watchbill.scoring.reasons import clues_of, contribution, for_person
+from watchbill.scoring.record import RECORD, keep_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +80,7 @@ class Pipeline:
         self.standing = np.zeros(0, STANDING)
         self.book = CaseBook({detector.id: detector.family for detector in self.detectors})
         self.rules = RuleSet([], RuleSettings())
+        self.records = np.zeros(0, RECORD)
         self.frozen = np.zeros(0, np.uint8)  # Surroundings.frozen
         self.shift = 0.0  # nats that verdicts move the posterior's prior
         self._watched = np.zeros(0, np.int32)  # dense accounts that have a case
@@ -191,7 +194,7 @@ class Pipeline:
 
     def _note(
         self, change: np.void, events: NDArray[np.void], columns: Columns, said: dict[str, NDArray[np.float32]],
-        posterior: NDArray[np.float32],
+        posterior: NDArray[np.float32], record: np.void,
     ) -> dict[str, Any]:  # fmt: skip
         """One row of interventions.ndjson; the case book hears of it."""
         at = int(change["event"])
@@ -210,6 +213,7 @@ class Pipeline:
             posterior=float(posterior[at]), base=unshifted(float(posterior[at]), self.shift), evidence=nats, devices=(device,) if device and not known else (),
             persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
             role=self.context.roles[int(event["role"])], taken_back=bool(event["kind"] == RETRACT),
+            for_person=tuple(self._for_person(event, account, record)),
         )  # fmt: skip
         families = {d.id: d.family for d in self.detectors}
         e_values: dict[str, float] = {}
@@ -223,6 +227,15 @@ class Pipeline:
             "evidence": e_values,
         }  # fmt: skip
 
+    def _for_person(self, event: np.void, account: str, record: np.void) -> list[dict[str, Any]]:
+        """What speaks for the person at an event: the account's record, and what detectors know."""
+        clean = all(case.status == "dismissed" for case in self.book.of(account))
+        rows = for_person(clues_of(record, event, clean=clean))
+        for detector in self.detectors:
+            for one in detector.for_person(event, self.around):
+                rows.append(contribution(detector.id, one.nats, one.text_en, one.text_zh, one.records))
+        return sorted(rows, key=lambda row: (row["nats"], row["detector"]))
+
     def _gather(
         self, changes: NDArray[np.void], events: NDArray[np.void], records: NDArray[np.int32], columns: Columns,
         said: dict[str, NDArray[np.float32]], posterior: NDArray[np.float32],
@@ -235,13 +248,18 @@ class Pipeline:
         looks = (
             np.flatnonzero(wild & np.isin(events["account"], watched)) if watched.shape[0] else np.zeros(0, np.int64)
         )
+        wanted = np.unique(changes["event"]).astype(np.int64)
+        captured = np.zeros(wanted.shape[0], RECORD)
+        self.records = grown(self.records, self.around.accounts)
+        keep_records(events, self.records, self.around.registered, self.around.device_outlet, wanted, captured)
         rows: list[dict[str, Any]] = []
         done = 0
         for change in changes:
             until = int(np.searchsorted(looks, int(change["event"])))
             self._follow(looks[done:until], events, records)
             done = until
-            rows.append(self._note(change, events, columns, said, posterior))
+            record = captured[int(np.searchsorted(wanted, int(change["event"])))]
+            rows.append(self._note(change, events, columns, said, posterior, record))
         self._follow(looks[done:], events, records)
         return rows
 
@@ -256,7 +274,7 @@ class Pipeline:
         """Named arrays and JSON-able parts from which `restore` builds the same pipeline (reference tables apart)."""
         out: dict[str, Any] = {
             "standing": self.standing.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
-            "told": list(self.book.told), "frozen": self.frozen.copy(),
+            "told": list(self.book.told), "frozen": self.frozen.copy(), "records": self.records.copy(),
         }  # fmt: skip
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
         parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]
@@ -269,6 +287,7 @@ class Pipeline:
         self.standing = np.asarray(saved["standing"]).copy()
         self.table_tick = int(saved["table_tick"])
         self.book.restore(saved["cases"], saved["told"])
+        self.records = np.array(saved["records"])
         self.frozen, self.shift = np.array(saved["frozen"], np.uint8), learned_prior(self)
         self._watched = np.zeros(0, np.int32)
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
@@ -300,7 +319,13 @@ class Pipeline:
 
     def bytes_an_account(self) -> float:
         """State kept for each account, waiting looks and their factors included, on average."""
-        fixed = self.standing.itemsize + self.coverage.habits.itemsize + self.context.desk.itemsize
+        fixed = (
+            self.standing.itemsize
+            + self.records.itemsize
+            + 1
+            + self.coverage.habits.itemsize
+            + self.context.desk.itemsize
+        )
         fixed += sum(detector.rows.itemsize for detector in self.detectors)
         pooled = self.context.pool_used * (self.context.pool.itemsize + 24)
         pooled += sum(notes.held * notes.cells.itemsize for detector in self.detectors for notes in _notes_of(detector))
