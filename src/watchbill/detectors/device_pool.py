@@ -100,6 +100,18 @@ def _published(keys: NDArray[np.uint64], nats: NDArray[np.float32], group: np.ui
 
 
 @kernel
+def _read(
+    event: Row, row: Row, cell: Row, group: np.uint64, keys: NDArray[np.uint64], nats: NDArray[np.float32]
+) -> None:  # fmt: skip
+    """The account looks through a machine: what is published of it counts if the account's own looks there lack reasons."""
+    said = _published(keys, nats, group)
+    if event.lone:
+        said = max(said, _published(keys, nats, FLEET))
+    if said > 0 and cell.past + look_ratio(cell.n, cell.k) >= OWN_NATS_MIN:
+        row.nats, row.until = said, event.arrival + HOLD_MS
+
+
+@kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], cells: NDArray[np.void], room: int, keys: NDArray[np.uint64],
     nats: NDArray[np.float32], out: NDArray[np.float32],
@@ -126,12 +138,7 @@ def _observe(
                 if row.now != key:
                     row.before, row.now = row.now, key
                 if keys.shape[0]:
-                    said = _published(keys, nats, group)
-                    if event.lone:
-                        said = max(said, _published(keys, nats, FLEET))
-                    cell = cells[at]
-                    if said > 0 and cell.past + look_ratio(cell.n, cell.k) >= OWN_NATS_MIN:
-                        row.nats, row.until = said, event.arrival + HOLD_MS
+                    _read(event, row, cells[at], group, keys, nats)
         out[i] = row.nats if event.arrival < row.until else np.float32(0)
     return added
 

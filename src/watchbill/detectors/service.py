@@ -115,6 +115,14 @@ def _is_server(registered: NDArray[np.uint64], kind: NDArray[np.uint8], device: 
 
 
 @kernel
+def _ask(row: Row, what: np.uint32, green: bool) -> None:
+    if what != 0 and not _holds(row.whats, what):
+        row.what = what
+        if not green:
+            _bet(row, 1)
+
+
+@kernel
 def _count_hour(row: Row, event: Row, green: bool) -> None:
     clock = np.int32(event.time // 3_600_000 % 2_000_000_000)
     if row.clock != clock:
@@ -159,10 +167,7 @@ def _observe(
                 _bet(row, 0)
                 row.tried = min(row.tried + 1, 1_000_000)
             if event.kind == LOOK:
-                if event.what != 0 and not _holds(row.whats, event.what):
-                    row.what = event.what
-                    if not green:
-                        _bet(row, 1)
+                _ask(row, event.what, green)
                 _count_hour(row, event, green)
         out[i] = max(row.log_m, np.float32(0))
 
