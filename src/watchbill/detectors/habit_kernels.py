@@ -69,7 +69,7 @@ ROW: Final = np.dtype(
 
 
 @kernel
-def key_of(before: int, what: int) -> np.uint32:
+def key_of(before: np.uint32 | int, what: np.uint32 | int) -> np.uint32:
     """Key of the pair (before, what), never 0."""
     mixed = np.uint64(before) << np.uint64(32) | np.uint64(what)
     mixed = (mixed ^ mixed >> np.uint64(31)) * np.uint64(0x9E3779B97F4A7C15)
@@ -287,8 +287,8 @@ class HabitBase(DetectorBase):
 
     family = "habit"
     row: ClassVar[np.dtype[Any]] = ROW
-    tables = ("own", "waiting", "crowd", "head")
-    kept = ("learned", "blocks")
+    tables: ClassVar[tuple[str, ...]] = ("own", "waiting", "crowd", "head")
+    kept: ClassVar[tuple[str, ...]] = ("learned", "blocks")
     cells: ClassVar[int] = 64
     block_cells: ClassVar[int] = 64
     crowd_cells: ClassVar[int] = 8_192

@@ -220,8 +220,8 @@ class Detector(HabitBase):
     """Days of an account against its own past days and its peers."""
 
     row: ClassVar[np.dtype[Any]] = ROW
-    tables = ("own", "waiting", "block", "crowd", "head", "dials", "today", "peers", "level")
-    kept = ("blocks", "learned", "paused", "means", "weight")
+    tables: ClassVar[tuple[str, ...]] = ("own", "waiting", "block", "crowd", "head", "dials", "today", "peers", "level")
+    kept: ClassVar[tuple[str, ...]] = ("blocks", "learned", "paused", "means", "weight")
     cells: ClassVar[int] = 32
     block_cells: ClassVar[int] = 32
     crowd_cells: ClassVar[int] = 4_096

@@ -67,17 +67,31 @@ def _bet(row: Row, pause: int, clock_ms: int, rate: float, learn: bool) -> int:
     """Settle the bet on `pause`: 1 at a repeat, 0 at none, -1 where there was no bet."""
     own = (row.repeats + PRIOR_BETS * 0.02) / (row.bets + PRIOR_BETS)
     p = max(repeat_chance(row.pause, clock_ms), TIMES * own, TIMES * rate)
-    if p > P_MAX:
-        repeat = abs(pause - row.pause) <= WITHIN * row.pause
-        if learn:
-            row.bets, row.repeats = row.bets * FADE + 1, row.repeats * FADE + repeat
-        return -1
-    repeat = abs(pause - row.pause) <= WITHIN * row.pause
-    factor = 1.0 - STAKE + (STAKE / p if repeat else 0.0)
-    row.log_m = min(max(row.log_m, FLOOR) + np.log(factor), NATS_MAX)
+    repeat = 1 if abs(pause - row.pause) <= WITHIN * row.pause else 0
+    if p <= P_MAX:
+        factor = 1.0 - STAKE + repeat * STAKE / p
+        row.log_m = min(max(row.log_m, FLOOR) + np.log(factor), NATS_MAX)
     if learn and row.log_m < LEARN_UNDER_NATS:
         row.bets, row.repeats = row.bets * FADE + 1, row.repeats * FADE + repeat
-    return 1 if repeat else 0
+    return repeat if p <= P_MAX else -1
+
+
+@kernel
+def _look(row: Row, time: int, role: int, rates: NDArray[np.float64], tally: NDArray[np.float64], learn: bool) -> None:
+    """One look at `time` (epoch ms)."""
+    pause = time - row.last
+    if 0 <= pause < PAUSE_MIN_MS:
+        return
+    clock = 1_000 if time % 1_000 == 0 and row.last % 1_000 == 0 else 1
+    row.last = time
+    if pause < 0 or pause >= PAUSE_MAX_MS:
+        row.pause = 0
+        return
+    came = _bet(row, pause, clock, rates[role], learn) if row.pause > 0 else -1
+    if came >= 0 and learn:
+        tally[role, 0] += came
+        tally[role, 1] += 1
+    row.pause = pause
 
 
 @kernel
@@ -91,20 +105,8 @@ def _observe(
             continue
         row = rows[event.account]
         if event.kind == LOOK:
-            pause = event.time - row.last
-            if pause < 0 or pause >= PAUSE_MAX_MS:
-                row.pause = 0
-            elif pause >= PAUSE_MIN_MS:
-                if row.pause > 0:
-                    clock = 1_000 if event.time % 1_000 == 0 and row.last % 1_000 == 0 else 1
-                    learn = not is_frozen(frozen, event.account, SUSPECTED | CONFIRMED)
-                    came = _bet(row, pause, clock, rates[event.role], learn)
-                    if came >= 0 and learn:
-                        tally[event.role, 0] += came
-                        tally[event.role, 1] += 1
-                row.pause = pause
-            if pause < 0 or pause >= PAUSE_MIN_MS:
-                row.last = event.time
+            learn = not is_frozen(frozen, event.account, SUSPECTED | CONFIRMED)
+            _look(row, event.time, event.role, rates, tally, learn)
         out[i] = min(max(row.log_m, np.float32(0)), CAP_NATS)
 
 
