@@ -121,11 +121,11 @@ def main() -> None:
         loaded = parse_rules(read_texts(Path(folder)))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     assert not loaded.errors, loaded.complaints[:3]
-    built = time.perf_counter()
+    built = time.process_time()
     everything = RuleSet(loaded.rules, RuleSettings())
     everything.observe(columns_of(records(5_000), 0), Known())
-    built = time.perf_counter() - built
-    say("Loading a folder of rules", ("rules", "CPU s", "wall s", "limit s", "first batch of 5,000 s"),
+    built = time.process_time() - built
+    say("Loading a folder of rules", ("rules", "CPU s", "wall s", "limit s", "compiled, with a first batch of 5,000: CPU s"),
         [(len(loaded.rules), f"{cpu:.1f}", f"{wall:.1f}", 30, f"{built:.1f}")])  # fmt: skip
     draw = random.Random(9)
     sets = {}
