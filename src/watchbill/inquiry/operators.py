@@ -38,7 +38,7 @@ ROUNDS: Final = 5
 PAST_MIN: Final = 5
 """Sessions before the case from which the past alone is where learning begins."""
 LITTLE_LOOKS: Final = 3
-LITTLE_NATS: Final = 2.0
+LITTLE_NATS: Final = 3.0
 """A session of under so many looks is judged only when the evidence for either side is at least so strong."""
 NATS_MAX: Final = 6.0
 """No sum of evidence counts for more: the lab is not the world."""
