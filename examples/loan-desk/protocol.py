@@ -167,8 +167,8 @@ class Frozen:
         if looks is not None:
             mark = pipeline.coverage.mark
 
-            def watch(events: NDArray[np.void]) -> None:
-                mark(events)
+            def watch(events: NDArray[np.void], *rest: Any) -> None:
+                mark(events, *rest)
                 looks.append(events[events["kind"] == LOOK].copy())
 
             pipeline.coverage.mark = watch  # type: ignore[method-assign]
