@@ -25,6 +25,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "step_latency.py": ([], []),
     "detection_lab.py": (["--seeds", "2001", "--stress", "none", "--control-outlets", "30"], ["--seeds", "2001-2010"]),
     "world_speed.py": ([], []),
+    "real.py": (["--only", "schonlau,handover,webbots,control"], []),
     "rules_speed.py": (["--records", "100000"], []),
 }
 """Each benchmark with its arguments: moderate, full."""
