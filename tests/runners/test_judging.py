@@ -6,7 +6,6 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,12 +14,11 @@ from runners.judged import DAY, HOUR, opened, reference, tell, trapped, verdict
 from runners.test_engine import START, batch, engine, look
 from watchbill.core.settings import RiskSettings, Settings
 from watchbill.detectors.base import CONFIRMED, SUSPECTED
-from watchbill.responses.policy import FOREVER, MASK, NONE, STANDING, SUSPEND
+from watchbill.responses.policy import MASK, NONE, SUSPEND
 from watchbill.runners.clock import ManualClock
 from watchbill.runners.controls import Timed
 from watchbill.runners.engine import Engine
 from watchbill.runners.inbox import VERDICT
-from watchbill.runners.judging import suspected, until_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,20 +147,6 @@ def test_who_was_under_a_step_at_the_tick_is_frozen(tmp_path: Path) -> None:
     assert state(made)[2] == 0  # from the next tick on
     made.take(batch(look(0, id="later", time=START + 2 * HOUR)))
     assert state(made)[2] == SUSPECTED
-
-
-@given(st.lists(st.integers(0, 3), max_size=9), st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 6]), max_size=9))
-def test_frozen_is_confirmed_or_under_a_step(bits: list[int], steps: list[int]) -> None:
-    standing = np.zeros(len(steps), STANDING)
-    standing["step"] = steps
-    out = suspected(standing, np.array(bits, np.uint8))
-    for at, value in enumerate(out.tolist()):
-        assert bool(value & CONFIRMED) == (at < len(bits) and bool(bits[at] & CONFIRMED))
-        assert bool(value & SUSPECTED) == (at < len(steps) and steps[at] >= 2)
-
-
-def test_no_end_is_none_for_people() -> None:
-    assert (until_of(0), until_of(FOREVER), until_of(7)) == (None, None, 7)
 
 
 RECORDS = [

@@ -18,7 +18,7 @@ from watchbill.inquiry.lonelooks import explained_lone, lone_looks
 from watchbill.inquiry.tenancies import OneCase, Split, Tenancy, split_cases
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.reader import Ledger
-from watchbill.responses.cost import by_cost
+from watchbill.scoring.cost import by_cost
 from watchbill.scoring.reasons import CAP_NATS, against, contribution
 
 if TYPE_CHECKING:

@@ -8,37 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from watchbill.cases.tally import shift_of
 from watchbill.cases.verdicts import Verdict
 from watchbill.context.context import grown
 from watchbill.context.lone import device_of
 from watchbill.context.roster import post_at
-from watchbill.detectors.base import CONFIRMED, SUSPECTED
-from watchbill.responses.policy import ASK_REASON, FOREVER, STEPS, hold, release
-from watchbill.scoring.calibration import prior_shift
+from watchbill.detectors.base import CONFIRMED
+from watchbill.responses.policy import STEPS, hold, release
+from watchbill.runners.learning import learned_prior
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from watchbill.cases.book import Case
     from watchbill.runners.pipeline import Pipeline
-
-
-def suspected(standing: NDArray[np.void], frozen: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Surroundings.frozen as a table tick renews it: under a step, or at work with masked values after a suspension."""
-    out = np.zeros(max(standing.shape[0], frozen.shape[0]), np.uint8)
-    out[: frozen.shape[0]] = frozen & CONFIRMED
-    out[: standing.shape[0]][(standing["step"] >= ASK_REASON) | (standing["whole"] == 1)] |= SUSPECTED
-    return out
-
-
-def learned_prior(pipeline: Pipeline) -> float:
-    """Nats that the verdicts of the book move the posterior's prior; 0 when settings forbid."""
-    if not pipeline.settings.risk.learn_from_verdicts:
-        return 0.0
-    return prior_shift(*shift_of(pipeline.book.cases.values()))
 
 
 def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
@@ -52,7 +32,7 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     case = pipeline.book.judge(verdict, seq)
     account = case.account if case is not None else verdict.account
     at = pipeline.context.accounts.find(account) if account else -1
-    pipeline.shift = learned_prior(pipeline)
+    pipeline.shift = learned_prior(pipeline.settings, pipeline.book)
     if at < 0 or (case is None and verdict.case):
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
@@ -84,8 +64,3 @@ def _held(pipeline: Pipeline, at: int, case: Case | None, time: int) -> tuple[in
     if not pipeline.steps[role]:
         return old, old
     return hold(pipeline.standing, at, case.step_worst if case is not None else 0)
-
-
-def until_of(until: int) -> int | None:
-    """`until` for people: None for no end, or no step."""
-    return None if until in (0, FOREVER) else until

@@ -25,7 +25,7 @@ from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
 from watchbill.rules.ruleset import RuleSet
 from watchbill.rules.settings import RuleSettings
-from watchbill.runners.judging import learned_prior, suspected, until_of
+from watchbill.runners.learning import learned_prior, suspected, until_of
 from watchbill.runners.ruling import name_rules, rule_on
 from watchbill.scoring.calibration import calibrate, unshifted
 from watchbill.scoring.fuse import fuse
@@ -288,7 +288,7 @@ class Pipeline:
         self.table_tick = int(saved["table_tick"])
         self.book.restore(saved["cases"], saved["told"])
         self.records = np.array(saved["records"])
-        self.frozen, self.shift = np.array(saved["frozen"], np.uint8), learned_prior(self)
+        self.frozen, self.shift = np.array(saved["frozen"], np.uint8), learned_prior(self.settings, self.book)
         self._watched = np.zeros(0, np.int32)
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
         parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]

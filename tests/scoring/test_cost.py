@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchbill.core.settings import PolicySettings
-from watchbill.responses.cost import by_cost
+from watchbill.scoring.cost import by_cost
 
 HOUR = 3_600_000
 SETTINGS = PolicySettings(
