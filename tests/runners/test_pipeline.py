@@ -15,6 +15,7 @@ import pytest
 
 from watchbill.context.reference import find_tables, read_table
 from watchbill.core.settings import GateSettings, ReasonSettings, Role, Settings, default_roles, parse_settings
+from watchbill.detectors.base import detector_ids
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.settings import HonestStress, Rates
 from watchbill.lab.simulator.world import build_world
@@ -332,6 +333,28 @@ def test_a_role_without_steps_is_watched_only(world: World) -> None:
     assert (heard.verdicts["score"] > 0.01).any()
 
 
+def test_a_robot_is_stopped_by_its_own_evidence_and_by_nothing_of_its_reasons(world: World) -> None:
+    roster = world.reference["accounts"]
+    robot = roster.filter(pc.equal(roster.column("role"), "robot")).column("account")[0].as_py()
+    own = world.table.filter(pc.equal(world.table.column("account"), robot))
+    looks = own.filter(pc.is_in(own.column("kind"), value_set=pa.array(LOOKS))).slice(0, 120)
+    end, n = world.table.column("arrival")[-1].as_py() // HOUR * HOUR + 9 * HOUR, looks.num_rows
+    stolen = {
+        "id": pa.array([f"stolen{i}" for i in range(n)]), "device": pa.array(["PC-OF-SOMEBODY"] * n),
+        "waybill": pa.array([f"no-such-{i}" for i in range(n)]),
+        "time": pa.array(end + 5_000 * np.arange(n)), "arrival": pa.array(end + 5_000 * np.arange(n)),
+    }  # fmt: skip
+    for name, column in stolen.items():
+        looks = looks.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), column.cast(SCHEMA.field(name).type))
+    table = pa.concat_tables([world.table, looks]).combine_chunks()
+    heard = run(fresh(world), columns_of(table, 0), [])
+    steps = [row for row in heard.interventions if row.get("account") == robot]
+    assert "step_up" in {row["step"] for row in steps}
+    assert all("service" in row["evidence"] and "reason" not in row["evidence"] for row in steps)
+    off = run(fresh(world, Settings(detectors_off=("service",))), columns_of(table, 0), [])
+    assert not [row for row in off.interventions if row.get("account") == robot and row["step"] != "ask_reason"]
+
+
 def test_settings_without_the_unknown_role_still_work(world: World) -> None:
     settings = Settings(reasons=ReasonSettings(roles={"courier": Role(reasons=())}), gates=GateSettings(coverage_min=0))
     heard = run(fresh(world, settings), world.columns.cut(0, 5_000), [])
@@ -341,6 +364,6 @@ def test_settings_without_the_unknown_role_still_work(world: World) -> None:
 def test_detectors_can_be_left_off(world: World) -> None:
     settings = parse_settings({"detectors_off": ["bounded_loss", "volume"]}, "test")
     pipeline = fresh(world, settings)
-    assert [d.id for d in pipeline.detectors] == ["canary", "login_place", "roster_status", "unexplained"]
+    assert [d.id for d in pipeline.detectors] == sorted({*detector_ids()} - {"bounded_loss", "volume"})
     heard = run(pipeline, world.columns.cut(0, 5_000), [])
     assert "mask" not in {row["step"] for row in heard.interventions}

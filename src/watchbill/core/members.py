@@ -58,8 +58,9 @@ class Cells:
             self._rebuild(self.cells, wanted, np.iinfo(np.int64).min)
 
     def forget(self, before: int) -> None:
-        """Drop what was last touched before `before` (epoch ms)."""
-        self._rebuild(self.cells, self.held, before)
+        """Drop what was last touched before `before` (epoch ms); the room stays, it will be wanted again."""
+        if np.any((self.cells["key"] != 0) & (self.cells["last"] < before)):
+            self._rebuild(self.cells, int(MAX_LOAD * self.cells.shape[0]) - 1, before)
 
     def living(self) -> NDArray[np.void]:
         """The cells in use, sorted by key, as a copy."""

@@ -5,8 +5,9 @@ Misses: misuse on the robot's own machine for its own fields at its own rate, an
 Roles that settings do not judge by reasons (`judged = false`) are judged here alone. In its first days a robot's machines,
 addresses, what it does and the hours in which it does so are learned, later each after a day without suspicion. The bets
 of a day: another machine, another kind of query, an hour of day never used, an hour with over four times the most so far.
-A machine that the register does not call a server is no release: somebody tries the identity out. Each further look from
-there multiplies by the ratio of going on as a harvester does and as a tester does (geometric), while the own machine works on.
+A machine that the register does not call a server (without machines in the log: an address outside every data centre) is no
+release: somebody tries the identity out. Each further look from there multiplies by the ratio of going on as a harvester does
+and as a tester does (geometric). Such a machine is never learned later. Without a register only the day's bet is made.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-HOSTS: Final = 4
-WHATS: Final = 6
+HOSTS: Final = 3
+WHATS: Final = 4
 ROW: Final = np.dtype(
     [
         ("log_m", np.float32),
@@ -61,6 +62,7 @@ GREEN_DAYS: Final = 3
 HOURS_DAYS: Final = 7
 LEARN_UNDER_NATS: Final = 3.0
 _SERVER: Final = 4
+_DATACENTRE: Final = 4
 
 
 @kernel
@@ -84,7 +86,8 @@ def _learn(marks: NDArray[np.uint32], mark: np.uint32) -> None:
 def _new_day(row: Row, day: int) -> None:
     if row.tried:
         row.log_m = max(row.log_m + np.float32(NO_MORE_NATS), np.float32(0))
-    if row.log_m < LEARN_UNDER_NATS:
+    # a machine known to be no server is never learned after the first days: one quiet day must not open the door
+    if row.log_m < LEARN_UNDER_NATS and (row.tried == 0 or row.days <= GREEN_DAYS):
         _learn(row.devices, row.device)
         _learn(row.addresses, row.address)
         _learn(row.whats, row.what)
@@ -106,6 +109,16 @@ def _bet(row: Row, which: int) -> None:
             paid += QUARTER / P[j]
     row.log_m = min(rare_event(row.log_m, QUARTER, P[which], paid), float(NATS_MAX))
     row.said |= 1 << which
+
+
+@kernel
+def _try(row: Row, sure: bool) -> None:
+    """A look from a strange machine; `sure`: a table says that it is no server, so it may well not be a release."""
+    if sure and row.said & 1:
+        row.log_m = min(row.log_m + np.float32(STEP_NATS), NATS_MAX)
+    if sure:
+        row.tried = min(row.tried + 1, 1_000_000)
+    _bet(row, 0)
 
 
 @kernel
@@ -140,7 +153,7 @@ def _count_hour(row: Row, event: Row, green: bool) -> None:
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], robots: NDArray[np.uint8], registered: NDArray[np.uint64],
-    kind: NDArray[np.uint8], out: NDArray[np.float32],
+    kind: NDArray[np.uint8], place_kind: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
@@ -160,12 +173,11 @@ def _observe(
                 strange = not _is_server(registered, kind, event.device)
             if elsewhere:
                 row.address = address
-            # where machines are not logged, an address that is new is the machine
-            if not green and (strange or (device == 0 and elsewhere)):
-                if row.said & 1:
-                    row.log_m = min(row.log_m + np.float32(STEP_NATS), NATS_MAX)
-                _bet(row, 0)
-                row.tried = min(row.tried + 1, 1_000_000)
+                # where machines are not logged, the address is the machine; the networks table tells a data centre
+                outside = event.place >= 0 and place_kind[event.place] != _DATACENTRE and place_kind[event.place] != 0
+                strange = strange or (device == 0 and outside)
+            if not green and strange:
+                _try(row, sure=device == 0 or registered.shape[0] > 0)
             if event.kind == LOOK:
                 _ask(row, event.what, green)
                 _count_hour(row, event, green)
@@ -190,7 +202,7 @@ class Detector(DetectorBase):
         out = np.zeros(events.shape[0], np.float32)
         if not self.silent(around):
             robots = robots_of(around, self.settings)
-            _observe(events, self.rows, robots, around.registered, around.device_kind, out)
+            _observe(events, self.rows, robots, around.registered, around.device_kind, around.place_kind, out)
         return out
 
     @classmethod
@@ -199,12 +211,13 @@ class Detector(DetectorBase):
         days = np.concatenate([example_looks(20, start_day=20_000 + d) for d in range(5)])
         days["device"], days["address"], days["what"], days["role"] = 11, 12, 13, 3
         stolen = example_looks(60, gap_ms=10_000, start_day=20_005)
-        stolen["device"], stolen["address"], stolen["what"], stolen["role"] = 99, 98, 97, 3
+        stolen["device"], stolen["address"], stolen["what"], stolen["role"] = 0, 98, 97, 3
+        stolen["place"] = 0
         own = example_looks(60, gap_ms=10_000, start_day=20_005)
         own["device"], own["address"], own["what"], own["role"] = 11, 12, 13, 3
         return [
             Example(
-                "sixty looks with the label robot's account on a strange machine",
+                "sixty looks with the label robot's account from an office",
                 np.concatenate([days, stolen]),
                 found=True,
             ),
