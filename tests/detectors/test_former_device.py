@@ -88,3 +88,13 @@ def test_several_accounts_on_one_handset_of_a_leaver() -> None:
 def test_a_home_line_says_less() -> None:
     line = says([held(device=0, place=0)], others(1, device=0, place=0), around())
     assert 0 < line < says([held()], others(1), around())
+
+
+def test_who_was_forgiven_is_not_accused_of_the_same_thing_again() -> None:
+    detector, where = Detector(Settings()), around()
+    detector.observe(held(), where)
+    detector.publish(20_005 * DAY, where)
+    assert detector.observe(others(), where)[-1] > 5
+    detector.forgive(0)
+    assert detector.observe(others(day=20_007), where).max() == 0
+    assert detector.observe(others(account=2, day=20_007), where)[-1] > 5

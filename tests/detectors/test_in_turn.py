@@ -71,3 +71,15 @@ def test_the_bets_over_all_numbers_of_outlets_are_at_most_one() -> None:
         nats = [turn_nats(m, line) for m in range(20)]
         assert nats[:3] == [0, 0, 0]
         assert nats == sorted(nats)
+
+
+def test_who_was_forgiven_is_not_accused_through_the_same_device_again() -> None:
+    detector, events = Detector(Settings()), turns(6)
+    detector.observe(events, around())
+    more = events[[0, -1]].copy()
+    more["time"], more["arrival"] = more["time"] + 9 * HOUR, more["arrival"] + 9 * HOUR
+    detector.publish(int(more["arrival"][0]), around())
+    detector.forgive(5)
+    said = detector.observe(more, around())
+    assert said[0] > 5
+    assert said[1] == 0

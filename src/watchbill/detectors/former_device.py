@@ -66,6 +66,7 @@ P_SEVERAL: Final = np.array([2e-3, 1e-4, 1e-3])
 SEVERAL: Final = 2
 DAYS_MIN: Final = 2
 NEW_DAYS: Final = 30
+PARDONS_MAX: Final = 100_000
 _BROADBAND: Final = 3
 _LINE_TAG, _VISIT_TAG = 50, 51
 _HANDSET, _SCANNER, _PERSONAL = 2, 3, 5
@@ -110,6 +111,7 @@ def _hold(event: Row, key: np.uint64, thing: int, cells: NDArray[np.void], room:
 @kernel
 def _meet(
     event: Row, key: np.uint64, left: NDArray[np.void], visits: NDArray[np.void], room: NDArray[np.int64],
+    pardoned: NDArray[np.uint64],
 ) -> float:  # fmt: skip
     """Nats of the account's using a leaver's thing; 0 where it is none, or its own."""
     at = np.searchsorted(left["key"], key)
@@ -122,6 +124,9 @@ def _meet(
         visit.key, visit.thing, visit.account = mark, key, event.account
     if visit.key == mark:
         visit.last = event.arrival
+    spared = np.searchsorted(pardoned, mark)
+    if spared < pardoned.shape[0] and pardoned[spared] == mark:
+        return 0.0
     thing = left[at].thing
     p = P_MEET[thing, 0 if event.outlet_id == left[at].outlet else 1]
     if thing == 0 and 0 <= event.tenure_days < NEW_DAYS:
@@ -146,7 +151,7 @@ LEFT: Final = np.dtype(
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], registered: NDArray[np.uint64], kind: NDArray[np.uint8],
     shared: NDArray[np.uint8], place_kind: NDArray[np.uint8], things: NDArray[np.void], left: NDArray[np.void],
-    visits: NDArray[np.void], room: NDArray[np.int64], tick: int, out: NDArray[np.float32],
+    visits: NDArray[np.void], room: NDArray[np.int64], pardoned: NDArray[np.uint64], tick: int, out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
@@ -165,13 +170,13 @@ def _observe(
                 thing = _register(registered, kind, shared, event.device) if event.device != 0 else -1
                 if thing >= 0:
                     _hold(event, event.device, thing, things, room)
-                    row.nats_machine = _meet(event, event.device, left, visits, room)
+                    row.nats_machine = _meet(event, event.device, left, visits, room, pardoned)
             if fresh or row.line != line:
                 row.line, row.nats_line = line, 0.0
                 if home:
                     key = combine(line, np.uint64(1), _LINE_TAG)
                     _hold(event, key, 2, things, room)
-                    row.nats_line = _meet(event, key, left, visits, room)
+                    row.nats_line = _meet(event, key, left, visits, room, pardoned)
             if event.day != row.day:
                 row.day, row.n, row.k = event.day, 0.0, 0.0
             row.tick = tick
@@ -200,6 +205,7 @@ class Detector(DetectorBase):
         self.things, self.visits = Cells(THING, THINGS_MAX), Cells(VISIT, THINGS_MAX)
         self.left: NDArray[np.void] = np.zeros(0, LEFT)
         self.tick = 0
+        self.pardoned = np.zeros(0, np.uint64)
 
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class."""
@@ -211,7 +217,7 @@ class Detector(DetectorBase):
             full = np.array([self.things.limit - self.things.held, self.visits.limit - self.visits.held], np.int64)
             room = full.copy()
             _observe(events, self.rows, around.registered, around.device_kind, around.device_shared, around.place_kind,
-                     self.things.cells, self.left, self.visits.cells, room, self.tick, out)  # fmt: skip
+                     self.things.cells, self.left, self.visits.cells, room, self.pardoned, self.tick, out)  # fmt: skip
             self.things.held += int(full[0] - room[0])
             self.visits.held += int(full[1] - room[1])
         return out
@@ -240,7 +246,7 @@ class Detector(DetectorBase):
         """Rows, things and their holders, who met them, what was published."""
         return {
             "rows": self.rows.copy(), "things": self.things.living(), "visits": self.visits.living(), "left": self.left.copy(),
-            "tick": np.array([self.tick]),
+            "tick": np.array([self.tick]), "pardoned": self.pardoned,
         }  # fmt: skip
 
     def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
@@ -249,6 +255,13 @@ class Detector(DetectorBase):
         self.things.restore(np.asarray(saved["things"]))
         self.visits.restore(np.asarray(saved["visits"]))
         self.left, self.tick = np.asarray(saved["left"]).astype(LEFT), int(np.asarray(saved["tick"])[0])
+        self.pardoned = np.asarray(saved["pardoned"], np.uint64)
+
+    def forgive(self, account: int) -> None:
+        """See the base class; on the things that it met so far it is not accused again."""
+        super().forgive(account)
+        met = self.visits.cells["key"][(self.visits.cells["account"] == account) & (self.visits.cells["key"] != 0)]
+        self.pardoned = np.union1d(self.pardoned, met)[:PARDONS_MAX]
 
     @classmethod
     def examples(cls) -> list[Example]:

@@ -60,6 +60,7 @@ WORSE: Final = (0.05, 0.2)
 """Of a device, of a home line: neighbours share lines."""
 OUTLETS_MIN: Final = 3
 ACCOUNTS_MAX: Final = 40
+PARDONS_MAX: Final = 100_000
 _HOUR_MS: Final = 3_600_000
 _BROADBAND, _DATACENTRE = 3, 4
 _USE_TAG: Final = 43
@@ -112,10 +113,15 @@ def _use(
 
 
 @kernel
-def _read(event: Row, row: Row, group: np.uint64, keys: NDArray[np.uint64], nats: NDArray[np.float32]) -> None:
+def _read(
+    event: Row, row: Row, group: np.uint64, keys: NDArray[np.uint64], nats: NDArray[np.float32],
+    pardoned: NDArray[np.uint64],
+) -> None:  # fmt: skip
     """The account looks through a group that is published: its evidence, and the looks counted from then on."""
     at = np.searchsorted(keys, group)
     if at >= keys.shape[0] or keys[at] != group:
+        return
+    if is_registered(pardoned, combine(group, np.uint64(event.account + 1), _USE_TAG)):
         return
     if row.group != group or event.day > row.day:
         row.group, row.day, row.n, row.k = group, event.day, 0.0, 0.0
@@ -129,7 +135,7 @@ def _read(event: Row, row: Row, group: np.uint64, keys: NDArray[np.uint64], nats
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], registered: NDArray[np.uint64], kind: NDArray[np.uint8],
     uses: NDArray[np.void], groups: NDArray[np.void], room: NDArray[np.int64], keys: NDArray[np.uint64],
-    nats: NDArray[np.float32], robots: NDArray[np.uint8], out: NDArray[np.float32],
+    nats: NDArray[np.float32], pardoned: NDArray[np.uint64], robots: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
@@ -143,13 +149,13 @@ def _observe(
             if place >= 0 and (kind[place] == _BROADBAND or kind[place] == _DATACENTRE) and event.address != 0:
                 line = combine(event.address, np.uint64(1), _LINE_TAG)
                 _use(event, line, 1, uses, groups, room)
-                _read(event, row, line, keys, nats)
+                _read(event, row, line, keys, nats, pardoned)
             if row.machine != event.device or row.asked != event.day:
                 row.machine, row.asked = event.device, event.day
                 row.registered = is_registered(registered, event.device)
             if event.device != 0 and not row.registered:
                 _use(event, event.device, 0, uses, groups, room)
-                _read(event, row, event.device, keys, nats)
+                _read(event, row, event.device, keys, nats, pardoned)
         if event.arrival < row.until:
             looks = np.log(0.5 + 0.5 * np.exp(min(look_ratio(row.n, row.k), 40.0))) if row.n > 0 else 0.0
             out[i] = min(max(row.nats + looks, 0.0), float(NATS_MAX))
@@ -168,6 +174,7 @@ class Detector(DetectorBase):
         super().__init__(settings)
         self.uses, self.groups = Cells(USE, USES_MAX), Cells(GROUP, USES_MAX)
         self.keys, self.nats = np.zeros(0, np.uint64), np.zeros(0, np.float32)
+        self.pardoned = np.zeros(0, np.uint64)
 
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class."""
@@ -179,7 +186,7 @@ class Detector(DetectorBase):
             full = np.array([self.groups.limit - self.groups.held, self.uses.limit - self.uses.held], np.int64)
             room = full.copy()
             _observe(events, self.rows, around.registered, around.place_kind, self.uses.cells, self.groups.cells, room,
-                     self.keys, self.nats, robots_of(around, self.settings), out)  # fmt: skip
+                     self.keys, self.nats, self.pardoned, robots_of(around, self.settings), out)  # fmt: skip
             self.groups.held += int(full[0] - room[0])
             self.uses.held += int(full[1] - room[1])
         return out
@@ -208,7 +215,7 @@ class Detector(DetectorBase):
         """Rows, machines and who used them, what was published."""
         return {
             "rows": self.rows.copy(), "uses": self.uses.living(), "groups": self.groups.living(), "keys": self.keys,
-            "nats": self.nats,
+            "nats": self.nats, "pardoned": self.pardoned,
         }  # fmt: skip
 
     def restore(self, saved: dict[str, NDArray[np.generic]]) -> None:
@@ -217,6 +224,13 @@ class Detector(DetectorBase):
         self.uses.restore(np.asarray(saved["uses"]))
         self.groups.restore(np.asarray(saved["groups"]))
         self.keys, self.nats = np.asarray(saved["keys"], np.uint64), np.asarray(saved["nats"], np.float32)
+        self.pardoned = np.asarray(saved["pardoned"], np.uint64)
+
+    def forgive(self, account: int) -> None:
+        """See the base class; through what it used so far it is not accused again."""
+        super().forgive(account)
+        used = self.uses.cells["key"][(self.uses.cells["account"] == account) & (self.uses.cells["key"] != 0)]
+        self.pardoned = np.union1d(self.pardoned, used)[:PARDONS_MAX]
 
     @classmethod
     def examples(cls) -> list[Example]:
