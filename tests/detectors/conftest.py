@@ -24,7 +24,7 @@ def surroundings() -> Surroundings:
         device_outlet=np.array([1, 2], np.int32), device_kind=np.array([1, 2], np.uint8),
         device_shared=np.array([1, 0], np.uint8), outlet_lat=np.array([39.9, 39.95, 26.1, np.nan]),
         outlet_lon=np.array([116.4, 116.5, 119.3, np.nan]),
-        present=frozenset({"accounts", "outlets", "networks", "canaries", "devices"}),
+        present=frozenset({"accounts", "outlets", "networks", "canaries", "devices", "shifts"}),
         tokens_max=np.full(3, 40, np.float32), looks_a_day=np.array([150, 100, 50], np.float32),
         ends=np.array([2**62] * (ACCOUNTS - 1) + [20_002 * DAY]),
     )  # fmt: skip

@@ -34,7 +34,7 @@ def around() -> Surroundings:
     return Surroundings(
         accounts=ACCOUNTS, outlets=4, roles=("courier", "service", "unknown", "robot"),
         lat=np.array([39.9, 26.1]), lon=np.array([116.4, 119.3]), place_kind=np.array([1, 1], np.uint8),
-        present=frozenset({"accounts", "outlets", "networks", "canaries", "devices"}),
+        present=frozenset({"accounts", "outlets", "networks", "canaries", "devices", "shifts"}),
         tokens_max=np.full(4, 40, np.float32), looks_a_day=np.full(4, 100, np.float32),
         ends=np.array([2**62] * (ACCOUNTS - 1) + [20_002 * DAY]),
     )  # fmt: skip
