@@ -36,7 +36,9 @@ def test_dismissed_is_in_force_and_counts_against_the_detector(run: Run, judged:
 
 def test_confirmed_then_lifted(run: Run, judged: tuple[Path, str]) -> None:
     home, case = judged
-    assert "in force" in run("verdict", case, "confirmed", "--reason", "owner", "--by", "r7", "--home", home).out
+    words = ("verdict", case, "confirmed", "--reason", "owner", "--by", "r7", "--note", "he said so", "--home", home)
+    assert "in force" in run(*words).out
+    assert "r7 said confirmed, owner: he said so" in run("case", "show", case, "--home", home).out
     assert run("cases", "--home", home, "--json").json["cases"][0]["status"] == "confirmed"
     assert run("verdict", case, "lifted", "--by", "r7", "--home", home).code == 0
     assert run("cases", "--home", home, "--json").json["cases"][0]["status"] == "closed"
@@ -92,3 +94,36 @@ def test_a_replay_takes_verdicts_at_their_time(run: Run, tmp_path: Path) -> None
     before = (tmp_path / "o2" / "cases.ndjson").read_text()
     run(*words, "--home", tmp_path / "h2", "--out", tmp_path / "o2", "--verdicts", tmp_path / "verdicts.ndjson")
     assert (tmp_path / "o2" / "cases.ndjson").read_text() == before
+
+
+def test_a_case_of_a_device_is_shown_by_its_device(run: Run, tmp_path: Path) -> None:
+    from runners.test_engine import batch, look
+
+    made = opened(tmp_path / "home")
+    made.take(
+        batch(
+            look(50, account=None, device="S9", waybill="TRAP1"), look(51, account=None, device="S9", waybill="TRAP2")
+        )
+    )
+    made.checkpoint()
+    made.close()
+    run(
+        "verdict", "c404", "dismissed", "--reason", "test", "--by", "r", "--home", tmp_path / "home"
+    )  # renews the lists
+    (row,) = [one for one in run("cases", "--home", tmp_path / "home", "--json").json["cases"] if not one["accounts"]]
+    assert (row["devices"], row["kind"], row["persons"]) == (["S9"], "canary", 2)
+    assert "device S9" in run("cases", "--home", tmp_path / "home").out
+    assert "device S9" in run("case", "show", row["id"], "--home", tmp_path / "home").out
+    said = run(
+        "verdict",
+        row["id"],
+        "dismissed",
+        "--reason",
+        "shared_device",
+        "--by",
+        "r",
+        "--home",
+        tmp_path / "home",
+        "--json",
+    )
+    assert said.json["in_force"]

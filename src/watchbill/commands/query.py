@@ -200,7 +200,7 @@ def cases_command(
             c["id"],
             c["kind"],
             c["status"],
-            ", ".join(c["accounts"]),
+            ", ".join(c["accounts"]) or f"device {', '.join(c['devices'])}",
             percent(c["posterior"]),
             c["persons"],
             c["items"],
@@ -249,12 +249,17 @@ def case_of(home: Path, case: str) -> dict[str, Any]:
 
 def _say_case(said: dict[str, Any]) -> None:
     say(f"{said['id']}: {said['kind']}, {said['status']}", style="bold")
-    say(f"accounts {', '.join(said['accounts'])}; devices {', '.join(said['devices']) or 'none unusual'}")
+    say(f"accounts {', '.join(said['accounts']) or 'none'}; devices {', '.join(said['devices']) or 'none unusual'}")
     say(f"opened {when(said['opened'])}, updated {when(said['updated'])}, posterior {percent(said['posterior'])}")
     rows = [("against", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["reasons"]]
     rows += [("for", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["for_person"]]
     table("Evidence", ("side", "what", "#nats", "#records"), rows)
     _say_tenancies(said["tenancies"])
+    for one in said.get("verdicts", []):
+        note = f": {one['note']}" if one["note"] else ""
+        say(f"{when(one['time'])} {one['by']} said {one['verdict']}, {one['reason']}{note}")
+    if said.get("unattended"):
+        say(f"{said['unattended']} suspensions ended because nobody looked in time", style="yellow")
     say(
         f"{said['persons']:,} persons, {said['items']:,} items, {said['complete_records']:,} complete records; tier: {said['tier']}"
     )
@@ -270,5 +275,6 @@ def _say_tenancies(tenancies: list[dict[str, Any]]) -> None:
     for one in tenancies:
         low, high, rent = earnings(one, settings.inquiry, settings.time_zone)
         fetched = f"{low:,.0f}-{high:,.0f} yuan, rent {rent:,.0f}"
-        rows.append((one["account"], when(one["from"]), when(one["until"]), one["records"], fetched))
+        who = one["account"] or f"device {one.get('device', '')}"
+        rows.append((who, when(one["from"]), when(one["until"]), one["records"], fetched))
     table("Tenancies", ("account", "from", "until", "#records", "fetch"), rows)
