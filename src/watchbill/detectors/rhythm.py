@@ -72,7 +72,7 @@ def _observe(
 class Detector(HabitBase):
     """Pauses of an account, sixty-four at a time, against its own past and its peers."""
 
-    cells: ClassVar[int] = 64
+    cells: ClassVar[int] = 128
     block_cells: ClassVar[int] = 64
     crowd_cells: ClassVar[int] = 1_024
     length: ClassVar[int] = 64
