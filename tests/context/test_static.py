@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from watchbill.context.interning import Interner
-from watchbill.context.reasons import T_ASSIGNED, T_IN, T_OUT
 from watchbill.context.spans import SpanTable, holds
 from watchbill.context.static import canary_spans, device_outlets, parcel_spans
+from watchbill.context.traces import T_ASSIGNED, T_IN, T_OUT
 from watchbill.core.hashing import hash_text, work_key
 
 Tables = Callable[[str, list[dict[str, Any]]], pa.Table]

@@ -17,7 +17,14 @@ from watchbill.context.given import Given
 from watchbill.context.interning import Interner
 from watchbill.context.lone import AT, DEVICE_MARK, account_key, device_of, lone_looks
 from watchbill.context.networks import Networks, networks_of
-from watchbill.context.reasons import (
+from watchbill.context.reasons import advance
+from watchbill.context.roster import roster_of
+from watchbill.context.rules import compile_rules
+from watchbill.context.shifts import shifts_of
+from watchbill.context.spans import SpanTable
+from watchbill.context.static import canary_spans, device_outlets, parcel_spans
+from watchbill.context.store import DAY_MS, WorkStore
+from watchbill.context.traces import (
     C_ANY,
     C_COVER,
     C_OUT,
@@ -34,14 +41,7 @@ from watchbill.context.reasons import (
     SIGNED_STATUS,
     Known,
     Pool,
-    advance,
 )
-from watchbill.context.roster import roster_of
-from watchbill.context.rules import compile_rules
-from watchbill.context.shifts import shifts_of
-from watchbill.context.spans import SpanTable
-from watchbill.context.static import canary_spans, device_outlets, parcel_spans
-from watchbill.context.store import DAY_MS, WorkStore
 from watchbill.context.waiting import link_all
 from watchbill.core.hashing import combine
 from watchbill.core.kernel import kernel

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watchbill.context.reasons import T_ASSIGNED, T_IN, T_OUT
 from watchbill.context.spans import SpanTable, open_span, span_slot
+from watchbill.context.traces import T_ASSIGNED, T_IN, T_OUT
 from watchbill.core.hashing import hash_column, work_key
 from watchbill.core.kernel import kernel
 from watchbill.core.tables import Table64
