@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT, WORK
-from watchbill.scoring.record import EXPLAINED, FOLLOWED, LATE, LOOKS, OWN_PLACE, RECORD, keep_records
+from watchbill.scoring.record import EXPLAINED, FOLLOWED, LATE, LOOKS, OWN_PLACE, RECORD, forget_devices, keep_records
 
 REGISTERED, OUTLETS = np.array([5, 9], np.uint64), np.array([1, 2], np.int32)
 
@@ -80,6 +80,16 @@ def test_cuts_change_nothing(cut: int) -> None:
     for part in (events[:cut], events[cut:]):
         keep_records(part, rows, REGISTERED, OUTLETS, none, np.zeros(0, RECORD))
     assert rows.tobytes() == counted(events).tobytes()
+
+
+def test_a_device_that_moves_to_another_outlet_is_looked_up_again_when_the_table_changes() -> None:
+    rows, none, nothing = np.zeros(1, RECORD), np.zeros(0, np.int64), np.zeros(0, RECORD)
+    keep_records(event(LOOK, device=5), rows, REGISTERED, OUTLETS, none, nothing)
+    forget_devices(rows)
+    keep_records(event(LOOK, device=5), rows, REGISTERED, OUTLETS[::-1].copy(), none, nothing)
+    assert rows["now"][0, OWN_PLACE] == 1
+    keep_records(event(LOOK, device=5, outlet_id=2), rows, REGISTERED, OUTLETS[::-1].copy(), none, nothing)
+    assert rows["now"][0, OWN_PLACE] == 2
 
 
 def test_counts_stop_at_their_size() -> None:

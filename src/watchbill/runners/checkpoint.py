@@ -17,6 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 VERSION: Final = 4
 _KEPT: Final = 2
 
@@ -88,13 +90,21 @@ def load_checkpoint(home: Path, highest: int) -> tuple[int, dict[str, Any]] | No
     return None
 
 
+def _aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """The same bytes, of the aligned type of their layout: all state is, a file forgets it, and kernels tell types apart by it."""
+    if array.dtype.names is None:
+        return array
+    wanted = np.dtype([(name, array.dtype[name]) for name in array.dtype.names], align=True)
+    return array.view(wanted) if wanted == array.dtype else array
+
+
 def _read(place: Path) -> dict[str, Any] | None:
     try:
         saved = json.loads((place / "parts.json").read_text(encoding="utf-8"))
         if saved["version"] != VERSION or saved["height"] != int(place.name):
             return None
         with (place / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            state: dict[str, Any] = {name.replace("|", "/"): arrays[name] for name in arrays.files}
+            state: dict[str, Any] = {name.replace("|", "/"): _aligned(arrays[name]) for name in arrays.files}
         if saved["check"] != _check(saved["parts"], sorted(state)):
             return None
     except Exception:  # noqa: BLE001 - a damaged archive fails in a dozen ways, and all mean the same

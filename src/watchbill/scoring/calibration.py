@@ -35,8 +35,12 @@ def calibrate(
         posterior, out: float32[n], may be the same. raw, knots: float64[k], never falling. shift: nats added to the log odds.
     """
     last = raw.shape[0] - 1
+    before, again = -1.0, np.float32(0.0)  # most events say what the one before said: the prior alone
     for i in range(posterior.shape[0]):
         p = float(posterior[i])
+        if p == before:
+            out[i] = again
+            continue
         at = np.searchsorted(raw, p, side="right") - 1
         if at < 0:
             said = knots[0]
@@ -48,6 +52,7 @@ def calibrate(
             held = min(max(said, _TINY), 1.0 - _TINY)
             said = 1.0 / (1.0 + np.exp(-(np.log(held / (1.0 - held)) + shift)))
         out[i] = said
+        before, again = p, out[i]
 
 
 def unshifted(posterior: float, shift: float) -> float:

@@ -22,6 +22,8 @@ COUNTS: Final = 5
 device of the own outlet; looks whose reason came late."""
 RECORD: Final = np.dtype(
     [
+        ("device", np.uint64),  # last device looked up, and its outlet (`forget_devices` when the table changes)
+        ("device_outlet", np.int32),
         ("day", np.int32),  # local day of the running counts + 1, 0 = never seen
         ("now", np.uint16, (COUNTS,)),
         ("before", np.uint16, (COUNTS,)),
@@ -42,12 +44,20 @@ def _one_more(row: Row, count: int) -> None:
 
 
 @kernel
-def _own_place(event: Row, registered: NDArray[np.uint64], device_outlet: NDArray[np.int32]) -> bool:
+def _own_place(row: Row, event: Row, registered: NDArray[np.uint64], device_outlet: NDArray[np.int32]) -> bool:
     """Whether the device is registered at the account's own outlet."""
-    if event.device == 0 or event.outlet_id < 0 or registered.shape[0] == 0:
+    if event.device == 0 or event.outlet_id < 0:
         return False
-    at = np.searchsorted(registered, event.device)
-    return bool(at < registered.shape[0] and registered[at] == event.device and device_outlet[at] == event.outlet_id)
+    if row.device != event.device:
+        at = np.searchsorted(registered, event.device)
+        known = at < registered.shape[0] and registered[at] == event.device
+        row.device, row.device_outlet = event.device, device_outlet[at] if known else np.int32(-1)
+    return bool(row.device_outlet == event.outlet_id)
+
+
+def forget_devices(rows: NDArray[np.void]) -> None:
+    """The devices table changed: where a device belongs is looked up again."""
+    rows["device"] = 0
 
 
 @kernel
@@ -83,7 +93,7 @@ def keep_records(
                 _one_more(row, LOOKS)
                 if event.reason > 0:
                     _one_more(row, EXPLAINED)
-                if _own_place(event, registered, device_outlet):
+                if _own_place(row, event, registered, device_outlet):
                     _one_more(row, OWN_PLACE)
             elif event.kind == WORK and event.follows:
                 _one_more(row, FOLLOWED)
