@@ -38,8 +38,11 @@ def test_they_are_read_from_the_journal_wherever_it_stands(tmp_path: Path, seale
         journal.commit()
     if sealed:
         seal(tmp_path, upto=sealed, final=True)
-    assert read_controls(tmp_path, 7) == Controls([(0, "a"), (5, "")], {"crm": [(2, True), (6, False)]})
-    assert read_controls(tmp_path, 5) == Controls([(0, "a")], {"crm": [(2, True)]})
+    parcels, accounts = [(0, "a"), (5, "")], [(1, "b")]
+    masking = {"crm": [(2, True), (6, False)]}
+    assert read_controls(tmp_path, 7) == Controls(parcels, masking, {"parcels": parcels, "accounts": accounts})
+    before = Controls(parcels[:1], {"crm": masking["crm"][:1]}, {"parcels": parcels[:1], "accounts": accounts})
+    assert read_controls(tmp_path, 5) == before
 
 
 def test_what_was_in_force_at_a_seq() -> None:

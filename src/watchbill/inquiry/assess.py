@@ -33,8 +33,10 @@ FAR_KM: Final = 50.0
 SILENCE_DAYS: Final = 3
 """An ended account that looks again after so many days without a look came back; before that it worked on."""
 SCREEN_LOOKS_MIN: Final = 20
-SCREEN_NATS: Final = {"unexplained": 11.5, "volume": 11.4}
-"""Evidence from which an account's history is not learned from before somebody has looked (about 1e5 looks a false alarm; volume is cut at 11.5)."""
+SCREEN_NATS: Final = 11.5
+"""Evidence of looks without a reason from which an account's history is not learned from before somebody has looked."""
+SCREEN_HOURS: Final = 2
+"""Hours of far too many looks from which it is not: one is an export, or a shelf that was cleared."""
 SCREEN_SHARE: Final = 0.3
 """Unexplained share over the median of its role from which an account stands out."""
 SCREEN_TIMES: Final = 5.0
@@ -302,16 +304,16 @@ def screened(walk: Walk, coverage: list[Coverage]) -> list[Screen]:
 def _screen_role(habits: NDArray[np.void], why: list[list[str]], *, reasons: bool) -> None:
     """Note, for each account of one role, why it stands out."""
     a_day = habits["looks"] / np.maximum(habits["days"], 1)
-    share = 1.0 - habits["explained"] / np.maximum(habits["first"], 1)
+    share = 1.0 - np.minimum(habits["explained"] + habits["late"], habits["first"]) / np.maximum(habits["first"], 1)
     peers = habits.shape[0] >= SCREEN_PEERS_MIN
     usual, open_share = float(np.median(a_day)), float(np.median(share))
     for row, said, looks, wild in zip(habits, why, a_day.tolist(), share.tolist(), strict=True):
-        if reasons and row["unexplained_nats"] >= SCREEN_NATS["unexplained"]:
+        if reasons and row["unexplained_nats"] >= SCREEN_NATS:
             said.append("evidence of looks without a reason")
         if reasons and peers and row["first"] >= SCREEN_LOOKS_MIN and wild >= open_share + SCREEN_SHARE:
             said.append(f"{wild:.0%} of its looks unexplained, {open_share:.0%} is usual for the role")
-        if peers and row["volume_nats"] >= SCREEN_NATS["volume"]:
-            said.append("evidence of volume in single hours")
+        if peers and row["volume_hours"] >= SCREEN_HOURS:
+            said.append("evidence of volume in several hours")
         if peers and looks >= SCREEN_TIMES * max(usual, 1.0):
             said.append(f"{looks:.0f} looks a day, {usual:.0f} is usual for the role")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from watchbill.context.context import Context, grown
 from watchbill.context.coverage import FEED_GATED, Coverage, alone_of
-from watchbill.context.events import LOGIN, LOOK
+from watchbill.context.events import LOGIN, LOOK, RETRACT
 from watchbill.context.networks import ROAMING
 from watchbill.detectors.base import load_detectors, surroundings_of
 
@@ -29,6 +29,8 @@ _MINUTE_MS: Final = 60_000
 SLOT_MS: Final = 30 * _MINUTE_MS
 """Two devices within one slot count as "at the same time"."""
 SIGHTS_MAX: Final = 20_000_000
+VOLUME_NATS: Final = 11.4
+"""Volume is cut at 11.5 nats: an hour of about as much as the detector can say."""
 STATUSES: Final = 4
 
 HABITS: Final = np.dtype(
@@ -36,12 +38,14 @@ HABITS: Final = np.dtype(
         ("looks", np.int64),  # all looks
         ("first", np.int64),  # unmasked first looks, feeds healthy: what coverage is measured on
         ("explained", np.int64),  # of those, explained when they arrived
+        ("late", np.int64),  # looks whose reason came late
         ("days", np.int32),  # local days with looks
         ("day", np.int32),  # the last of them
         ("role", np.int32),
         ("outlet", np.int32),
         ("unexplained_nats", np.float32),
-        ("volume_nats", np.float32),
+        ("volume_hours", np.int32),  # hours with VOLUME_NATS of evidence, and the last of them
+        ("volume_hour", np.int32),
         ("status", np.int64, (STATUSES,)),  # looks by roster status
         ("from_day", np.int32, (STATUSES,)),  # first and last local day in that status, 0 = never
         ("to_day", np.int32, (STATUSES,)),
@@ -106,11 +110,20 @@ class Walk:
         self.coverage.mark(events)
         nats = {detector.id: detector.observe(events, self.around) for detector in self.detectors}
         known = events["account"] >= 0
-        for name in ("unexplained", "volume"):
-            if name in nats:
-                np.maximum.at(self.habits[f"{name}_nats"], events["account"][known], nats[name][known])
+        if "unexplained" in nats:
+            np.maximum.at(self.habits["unexplained_nats"], events["account"][known], nats["unexplained"][known])
+        if "volume" in nats:
+            self._count_hours(events[known & (nats["volume"] >= VOLUME_NATS)])
+        np.add.at(self.habits["late"], events["account"][known & (events["kind"] == RETRACT)], 1)
         self._count(events[known & (events["kind"] == LOOK)])
         self._see(events[known & ((events["kind"] == LOOK) | (events["kind"] == LOGIN))])
+
+    def _count_hours(self, events: NDArray[np.void]) -> None:
+        habits, hours = self.habits, events["day"].astype(np.int64) * 24 + events["hour"]
+        pairs = np.unique(np.stack([events["account"].astype(np.int64), hours]), axis=1)
+        fresh = pairs[:, pairs[1] > habits["volume_hour"][pairs[0]]]
+        np.add.at(habits["volume_hours"], fresh[0], 1)
+        np.maximum.at(habits["volume_hour"], fresh[0], fresh[1].astype(np.int32))
 
     def _count(self, looks: NDArray[np.void]) -> None:
         if looks.shape[0] == 0:
