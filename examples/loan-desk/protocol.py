@@ -167,8 +167,8 @@ class Frozen:
         if looks is not None:
             mark = pipeline.coverage.mark
 
-            def watch(events: NDArray[np.void], *rest: Any) -> None:
-                mark(events, *rest)
+            def watch(events: NDArray[np.void], frozen: NDArray[np.uint8] | None = None) -> None:
+                mark(events, frozen)
                 looks.append(events[events["kind"] == LOOK].copy())
 
             pipeline.coverage.mark = watch  # type: ignore[method-assign]

@@ -60,4 +60,5 @@ def test_a_copy_of_the_outlets_list_is_found_although_colleagues_work_as_always(
     usual = [day(d, {0: 60, 1: 60}, 1_000) for d in range(8)]
     said = run([*usual, *(day(8 + d, {1: 60, 0: 500}, 1_000) for d in range(3))])
     assert max(said[:8]) < 1
-    assert said[10] > said[8] > 3
+    assert said[8] > 3
+    assert max(said[9:]) > 8

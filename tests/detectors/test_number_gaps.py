@@ -40,5 +40,5 @@ def test_a_shop_of_parcels_now_and_then_is_honest() -> None:
     days = np.concatenate([example_looks(100, start_day=20_000 + d) for d in range(8)])
     days["number"] = rng.integers(1, 10**12, 800)
     days["number"][::10] = days["number"][9::10] + 1
-    days["number"][710:720] = 4_000_000 + np.arange(10)
-    assert Detector(Settings()).observe(days, AROUND).max() < 11
+    days["number"][710:740] = 4_000_000 + np.arange(30)
+    assert Detector(Settings()).observe(days, AROUND).max() <= 8.1  # thirty in one hour

@@ -61,7 +61,7 @@ def days_of(count: int, hits: int, days: int, account: int, start: int = 20_000)
 
 def test_a_role_is_judged_by_one_vote_an_account_day_and_silent_where_its_days_are_wide() -> None:
     detector = fresh_parcels.Detector(Settings())
-    events = np.concatenate([days_of(40, 2, 2, account) for account in range(12)])
+    events = np.concatenate([days_of(40, 2, 3, account) for account in range(24)])
     detector.observe(events, AROUND)
     assert (detector.honest == UNKNOWN).all()
     detector.publish(0, AROUND)

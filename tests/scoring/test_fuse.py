@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import FAMILIES
-from watchbill.scoring.fuse import fuse
+from watchbill.scoring.fuse import fuse, shared_weights
 
 RISK = Settings().risk
 WEIGHTS = np.array([RISK.weights[family] for family in FAMILIES])
@@ -41,6 +41,15 @@ def test_mean_of_e_values_under_the_null_is_at_most_one_however_families_depend(
     mean = np.exp(guarantee.astype(np.float64)).mean()
     assert mean <= 1 + 0.5  # clipping at 1 from below costs what it costs: E max(M, 1), never more than 1 + E M
     assert WEIGHTS.sum() <= 1
+
+
+def test_a_family_of_many_detectors_shares_its_weight_so_that_the_largest_of_them_stays_within_the_bound() -> None:
+    assert shared_weights({"a": 0.4, "b": 0.6}, ("a", "b", "c"), ["a", "a", "b"]).tolist() == [0.2, 0.6, 0.0]
+    rng = np.random.default_rng(2)
+    said = np.exp(rng.normal(size=(4, 400_000)) * 1.2 - 0.72)  # four independent e-values of mean 1
+    share = shared_weights({"a": 1.0}, ("a",), ["a"] * 4)[0]
+    assert said.max(axis=0).mean() > 1.5
+    assert share * said.max(axis=0).mean() <= 1
 
 
 def test_nothing_said_gives_the_prior_and_no_guarantee() -> None:

@@ -12,6 +12,7 @@ import typer
 from watchbill.commands.common import HomeOption, JsonOption, home_of, print_json
 from watchbill.commands.show import read_json, say
 from watchbill.core.errors import SettingsError
+from watchbill.core.settings import Settings
 from watchbill.detectors.base import detector_ids
 from watchbill.runners.config import load_config
 from watchbill.sources.base import open_source
@@ -76,7 +77,7 @@ def detectors(
         catches, misses = catches_and_misses(module.__doc__ or "")
         rows.append({
             "id": name, "family": kind.family, "version": kind.version, "catches": catches, "misses": misses,
-            "needs": list(kind.needs), "bytes_an_account": int(kind.row.itemsize), "silent": (silent or {}).get(name),
+            "needs": list(kind.needs), "bytes_an_account": kind(Settings()).bytes_an_account, "silent": (silent or {}).get(name),
             **(verdicts or {}).get(name, none),
         })  # fmt: skip
     return rows

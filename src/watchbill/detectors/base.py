@@ -130,7 +130,8 @@ class DetectorBase(ABC):
 
     Class attributes:
         family: one of FAMILIES, or "bound" for the token bucket. needs: tables without which it stays silent.
-        row: structured dtype of the state of one account. tables: names of further array attributes that are state.
+        row: structured dtype of the state of one account. tables: names of further array attributes that are state, `beside` those
+            of them with one entry an account.
         kept: fields of `row` that are the account's learned profile: they outlive a person's "dismissed" (`forgive`).
         text_zh, text_en: what a case says when this detector spoke.
     """
@@ -141,6 +142,7 @@ class DetectorBase(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     row: ClassVar[np.dtype[Any]]
     tables: ClassVar[tuple[str, ...]] = ()
+    beside: ClassVar[tuple[str, ...]] = ()
     kept: ClassVar[tuple[str, ...]] = ()
     text_en: ClassVar[str]
     text_zh: ClassVar[str]
@@ -148,6 +150,12 @@ class DetectorBase(ABC):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.rows: NDArray[np.void] = np.zeros(0, self.row)
+
+    @property
+    def bytes_an_account(self) -> int:
+        """State kept of one account: its row and what stands beside it."""
+        arrays = [getattr(self, name) for name in self.beside]
+        return int(self.rows.itemsize + sum(np.prod(array.shape[1:]) * array.itemsize for array in arrays))
 
     def grow(self, accounts: int) -> None:
         """Room for `accounts` rows; new rows are `blank`."""

@@ -1,7 +1,7 @@
 """Consequence. Catches: days on which looks that usually lead to the account's own work lead to none, explained or not.
 
 Own work is a scan, a call or a ticket within 24 hours. Misses: roles whose looks lead to no logged work (service without
-tickets: silent by the role's habit), a harvest of parcels that the account then handles all the same, and everything until the
+tickets: silent by the role's habit), days on which the outlet's scans stopped, a harvest of parcels that the account then handles all the same, and everything until the
 day is over.
 """
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
-from watchbill.context.events import WORK
+from watchbill.context.events import LOOK, WORK
 from watchbill.detectors.base import Example
 from watchbill.detectors.kernels import example_looks
 from watchbill.detectors.share_kernels import (
     DAILY_ROW,
     PAID,
     PASS,
+    VOID,
     ShareDetector,
     Shares,
     first_looks,
@@ -45,8 +46,10 @@ class Detector(ShareDetector):
     text_zh = "全天查询的包裹之后均无任何业务操作"
 
     def marks(self, events: NDArray[np.void]) -> NDArray[np.int8]:
-        """A first look counts as without consequence until own work on the item comes."""
-        return np.where(first_looks(events), 1, np.where(followed(events), PAID, PASS)).astype(np.int8)
+        """A first look counts as without consequence until own work on the item comes; days without scans are void."""
+        silent = (events["kind"] == LOOK) & ((events["gated"] & 1) > 0)
+        out = np.where(first_looks(events), 1, np.where(followed(events), PAID, PASS))
+        return np.where(silent, VOID, out).astype(np.int8)
 
     @classmethod
     def examples(cls) -> list[Example]:

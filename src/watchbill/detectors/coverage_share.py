@@ -19,7 +19,7 @@ import numpy as np
 from watchbill.context.events import LOOK, WORK
 from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import SUSPECTED, DetectorBase, Example, Surroundings
-from watchbill.detectors.kernels import FADE, NATS_MAX, example_looks, is_frozen
+from watchbill.detectors.kernels import NATS_MAX, example_looks, is_frozen
 from watchbill.detectors.share_kernels import day_mark
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ LEARN_UNDER_NATS: Final = 3.0
 EXCESS_MAX: Final = 3.0
 GROUP_EXCESS_MAX: Final = 1.3
 """A day counts for no more than this many times the usual: a harvest must not become what is expected of the group."""
+FADE_A_DAY: Final = np.float32(0.85)
+"""So that shares which drift a little from day to day do not add up for weeks."""
 LINGER: Final = 0.8
 """What a busy day leaves for the next: parcels wait at stations and desks for days."""
 _DECAY: Final = 0.93
@@ -146,7 +148,7 @@ def _turn(row: Row, today: int, surge: float, size: float, spread: NDArray[np.fl
             # only days over the mean: forecasts are upper ones, and quiet days would feign a small spread
             if row.count > row.mean:
                 spread[row.role, min(int((row.count / row.mean - 1.0) * STEPS), BINS - 1)] += 1.0
-        row.log_m = FADE * max(row.log_m, np.float32(0))
+        row.log_m = FADE_A_DAY * max(row.log_m, np.float32(0))
         if learn and row.log_m < LEARN_UNDER_NATS:
             row.own, row.work = _DECAY * row.own + row.count, _DECAY * row.work + surge
             row.days = min(row.days + 1, 200)
@@ -200,6 +202,7 @@ class Detector(DetectorBase):
     row: ClassVar[np.dtype[Any]] = ROW
     kept: ClassVar[tuple[str, ...]] = ("own", "work", "outlet_id", "days", "role")
     tables: ClassVar[tuple[str, ...]] = ("places", "groups", "said_places", "said_groups", "seen", "sizes", "spread")
+    beside = ("seen",)
     text_en = "looked at a far larger part of its outlet's parcels than it and its colleagues do"
     text_zh = "查询了本网点远超常规比例的包裹"
 

@@ -1,7 +1,7 @@
 """Greedy fields. Catches: accounts that begin to ask for more fields, longer lists or deeper pages than they and their role do.
 
 Who sells records wants them complete. Misses: harvests with the role's own screen and field set, roles whose screens show
-everything, a few complete records a day among many, and an account's first five days, which are its habit.
+everything, a few complete records a day among many, and, where the role is not known yet, an account's first five days.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OFTEN: Final = 0.05
 """An account-day votes for the largest field count that makes this share of its looks, and for its longest list and page."""
 _DAY_LOOKS_MIN: Final = 10
 _COUNT_MAX: Final = 250
-_VOTES_MIN: Final = 8.0
+_VOTES_MIN: Final = 40.0
 _DECAY: Final = 0.998
 HABIT: Final = np.dtype(
     [
@@ -124,7 +124,7 @@ def _mark(
             habit.looks += 1
             for kind in range(KINDS):
                 habit.seen[kind, sizes[kind]] = min(habit.seen[kind, sizes[kind]] + 1, 255)
-        if habit.days > 0:
+        if habit.days >= (1 if usual[event.role, 0] >= 0 else LEARN_DAYS):
             out[i] = 1 if _is_over(habit, sizes, usual[event.role]) else 0
 
 
@@ -133,6 +133,7 @@ class Detector(ShareDetector):
 
     family = "harvest"
     tables: ClassVar[tuple[str, ...]] = (*ShareDetector.tables, "habits", "usual", "tallies")
+    beside = ("habits",)
     shares: ClassVar[Shares] = shares_of(LOWEST, HIGHEST, CORRELATION, TIMES)
     honest_max = 0.1
     carry = 0.0
@@ -177,11 +178,11 @@ class Detector(ShareDetector):
     @classmethod
     def examples(cls) -> list[Example]:
         """Complete records from the third day on, a few a day; and the role's own fields."""
-        days = np.concatenate([example_looks(80, start_day=20_000 + d) for d in range(8)])
-        days["fields"] = np.where(np.arange(640) % 2, 1, 3)
-        greedy = days[480:].copy()
+        days = np.concatenate([example_looks(80, start_day=20_000 + d) for d in range(10)])
+        days["fields"] = np.where(np.arange(800) % 2, 1, 3)
+        greedy = days[640:].copy()
         greedy["fields"][::10] = 6
-        before = days[:480]
+        before = days[:640]
         return [
             Example(
                 "phones and addresses, then complete records of both parties among them",
@@ -189,5 +190,5 @@ class Detector(ShareDetector):
                 found=True,
                 before=before,
             ),
-            Example("phones and addresses", days[480:], found=False, before=before),
+            Example("phones and addresses", days[640:], found=False, before=before),
         ]

@@ -288,6 +288,7 @@ class HabitBase(DetectorBase):
     family = "habit"
     row: ClassVar[np.dtype[Any]] = ROW
     tables: ClassVar[tuple[str, ...]] = ("own", "waiting", "crowd", "head")
+    beside: ClassVar[tuple[str, ...]] = ("own", "waiting")
     kept: ClassVar[tuple[str, ...]] = ("learned", "blocks")
     cells: ClassVar[int] = 64
     block_cells: ClassVar[int] = 64

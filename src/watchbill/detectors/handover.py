@@ -221,6 +221,7 @@ class Detector(HabitBase):
 
     row: ClassVar[np.dtype[Any]] = ROW
     tables: ClassVar[tuple[str, ...]] = ("own", "waiting", "block", "crowd", "head", "dials", "today", "peers", "level")
+    beside: ClassVar[tuple[str, ...]] = ("own", "waiting", "block", "dials", "today")
     kept: ClassVar[tuple[str, ...]] = ("blocks", "learned", "paused", "means", "weight")
     cells: ClassVar[int] = 32
     block_cells: ClassVar[int] = 32

@@ -1,6 +1,6 @@
 """Number gaps. Catches: looks that walk ranges of waybill numbers: each near one of the last sixteen, at others' parcels.
 
-Misses: lists in no sequence, ranges walked in large steps, and roles whose honest work runs in ranges (label printing: silent
+Misses: lists in no sequence, ranges walked in large steps or within one hour, and roles whose honest work runs in ranges (label printing: silent
 there by the role's habit). Own parcels do not count: a shop's hundred parcels have numbers in a row, and so have their looks.
 """
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 LAST: Final = 16
 BUCKET: Final = 8
 """Numbers are remembered in steps of eight, as 16-bit hashes: a look is near when its step or a neighbour of it is there."""
-CORRELATION: Final = 0.25
-"""Problem parcels of one shop are cleared in one sitting: a dozen in a row are honest, a few dozen are not."""
+CORRELATION: Final = 0.1
+"""Honest nearness comes in days; and in sittings (the problem parcels of one shop), so no hour counts for more than 8 nats."""
 NUMBERS: Final = np.dtype([("last", np.uint16, (LAST,)), ("at", np.uint16)], align=True)
 """The last numbers of one account."""
 
@@ -62,6 +62,7 @@ class Detector(ShareDetector):
 
     family = "harvest"
     tables: ClassVar[tuple[str, ...]] = (*ShareDetector.tables, "numbers")
+    beside = ("numbers",)
     shares: ClassVar[Shares] = shares_of(0.02, 0.5, CORRELATION)
     honest_max = 0.6
     text_en = "walked through ranges of waybill numbers"
@@ -91,6 +92,7 @@ class Detector(ShareDetector):
         days["number"] = np.arange(1, 241) * 7_919 % 100_003 * 1_009
         walked = days.copy()
         walked["number"][-60:] = 50_000_000 + np.arange(60)
+        walked["hour"][-30:] += 1
         return [
             Example("two usual days, then sixty numbers in a row", walked, found=True),
             Example("numbers from everywhere", days, found=False),

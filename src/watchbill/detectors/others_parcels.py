@@ -14,7 +14,7 @@ import numpy as np
 
 from watchbill.context.events import WORK
 from watchbill.detectors.base import Example
-from watchbill.detectors.kernels import example_looks
+from watchbill.detectors.kernels import NATS_MAX, example_looks
 from watchbill.detectors.share_kernels import PAID, PASS, ShareDetector, Shares, first_looks, followed, shares_of
 
 if TYPE_CHECKING:
@@ -30,13 +30,16 @@ class Detector(ShareDetector):
     family = "trace"
     shares: ClassVar[Shares] = shares_of(0.01, 0.3, CORRELATION)
     honest_max = 0.2
+    cause_nats_max = float(NATS_MAX)  # what a sitting of honest work at others' parcels adds, its scans take back
     text_en = "looked at parcels that others had to deliver and that it never scanned"
     text_zh = "查看了由他人派送且本人从未经手的包裹"
 
     def marks(self, events: NDArray[np.void]) -> NDArray[np.int8]:
-        """A first look is a hit unless the parcel is the account's own or was in its hands."""
+        """A first look is a hit unless the parcel is the account's own or was in its hands; nobody assigns parcels to a device."""
         hit = (events["assigned"] != OWN) & (events["own_scan"] == 0)
-        return np.where(first_looks(events), hit, np.where(followed(events), PAID, PASS)).astype(np.int8)
+        return np.where(
+            first_looks(events) & (events["lone"] == 0), hit, np.where(followed(events), PAID, PASS)
+        ).astype(np.int8)
 
     @classmethod
     def examples(cls) -> list[Example]:

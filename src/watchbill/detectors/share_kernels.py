@@ -33,16 +33,19 @@ BINS: Final = 24
 PASS: Final = -1
 """Marks of events: PASS says nothing here, 0 an honest kind of look, 1 a hit; PAID: own work on an item, evidence goes back."""
 PAID: Final = 2
+VOID: Final = 3
+"""The day says nothing: its scans were missing."""
 LEARN_UNDER_NATS: Final = 3.0
 DAY_LOOKS_MIN: Final = 10.0
 DAY_LOOKS_MAX: Final = 200.0
 _OWN_DECAY: Final = np.float32(0.95)
 _PRIOR_LOOKS: Final = 100.0
-_OWN_LOOKS_MIN: Final = 60.0
+_OWN_LOOKS_MIN: Final = 150.0
 UNKNOWN: Final = -1.0
 SILENT: Final = -2.0
 """Published in place of a role's honest share: too few days known; shares among which a harvest is nothing special."""
-_VOTES_MIN: Final = 8.0
+_VOTES_MIN: Final = 40.0
+"""Account-days from which a role's honest share is known: from a dozen nobody could tell how far honest days lie apart."""
 _VOTES_DECAY: Final = 0.998
 _HIGH: Final = 0.9
 _MASS_MIN: Final = 2e-9
@@ -60,13 +63,20 @@ DAILY_ROW: Final = np.dtype(
         ("role", np.uint8),
         ("level", np.uint8),
         ("speaks", np.uint8),  # 1: the honest share is known, of the role or of the account's own past
+        ("void", np.uint8),  # 1: the running day says nothing (VOID)
     ],
     align=True,
 )
 LOOK_ROW: Final = np.dtype(
-    [("null", np.float32, (POINTS,)), ("wrong", np.float32, (WRONGS,)), *((name, DAILY_ROW[name]) for name in DAILY_ROW.names or ())],
+    [
+        ("null", np.float32, (POINTS,)),
+        ("wrong", np.float32, (WRONGS,)),
+        ("gained", np.float32),  # nats of the running hour
+        ("hour", np.int8),
+        *((name, DAILY_ROW[name]) for name in DAILY_ROW.names or ()),
+    ],
     align=True,
-)  # fmt: skip
+)
 """What the test by looks adds stands first: numba takes a row that only goes on further for one of the shorter kind."""
 
 
@@ -149,11 +159,11 @@ def day_nats(count: float, hits: float, level: int, shares: Shares) -> float:
 
 
 @kernel
-def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool, daily: bool) -> None:
-    """The day's counts become evidence (day by day) and, where nothing is suspected, habit."""
-    if row.count >= DAY_LOOKS_MIN:
-        if daily:
-            nats = day_nats(row.count, row.hits, row.level, shares)
+def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool, most: float) -> None:
+    """The day's counts become evidence (day by day: at most `most` nats) and, where nothing is suspected, habit."""
+    if row.count >= DAY_LOOKS_MIN and row.void == 0:
+        if most > 0:
+            nats = min(day_nats(row.count, row.hits, row.level, shares), most)
             row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
         share = row.hits / row.count
         votes[row.role, min(int(np.sqrt(share) * BINS), BINS - 1)] += 1.0
@@ -161,7 +171,7 @@ def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool
             part = min(np.float32(1), np.float32(DAY_LOOKS_MAX) / row.count)
             row.own_count = row.own_count * _OWN_DECAY + part * row.count
             row.own_hits = row.own_hits * _OWN_DECAY + part * row.hits
-    row.count, row.hits = 0, 0
+    row.count, row.hits, row.void = 0, 0, 0
 
 
 @kernel
@@ -226,11 +236,13 @@ def _take_back(row: Row, notes: NDArray[np.void], account: int, item: np.uint64)
 
 @kernel
 def _one_look(
-    row: Row, today: int, role: int, hit: bool, honest: float, shares: Shares, bounds: tuple[float, float]
+    row: Row, event: Row, today: int, hit: bool, honest: float, shares: Shares, bounds: tuple[float, float, float]
 ) -> float:
     """One look of the look-by-look test; its nats."""
+    if today > row.day or row.hour != event.hour:
+        row.hour, row.gained = event.hour, 0
     if today > row.day:
-        moved = _begin_day(row, today, role, honest, shares, bounds[0])
+        moved = _begin_day(row, today, event.role, honest, shares, bounds[0])
         keep = np.float32(0) if moved or row.null[0] == 0 else np.float32(bounds[1])
         for k in range(POINTS):
             row.null[k] = keep * row.null[k] + (np.float32(1) - keep) * np.float32(shares.weights[row.level, k])
@@ -242,16 +254,19 @@ def _one_look(
         for k in range(WRONGS):
             row.wrong[k] = np.float32(1) / WRONGS
     nats = _look_nats(row, hit, shares) if row.speaks else 0.0
+    # an hour that has said its most is not judged on: what is decided before a look may be any factor of mean 1
+    nats = min(nats, bounds[2] - row.gained) if row.gained < bounds[2] else 0.0
+    row.gained = max(row.gained + nats, np.float32(0))  # what the hour speaks for the person is not saved up
     row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
-    return nats
+    return float(nats)
 
 
 @kernel
 def observe_looks(
     events: NDArray[np.void], marks: NDArray[np.int8], rows: NDArray[np.void], shares: Shares, honest: NDArray[np.float64],
-    bounds: tuple[float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], notes: NDArray[np.void], out: NDArray[np.float32],
+    bounds: tuple[float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], notes: NDArray[np.void], out: NDArray[np.float32],
 ) -> int:  # fmt: skip
-    """The look-by-look test over events in order; how many notes were made. `bounds`: `honest_max` and `carry`."""
+    """The look-by-look test over events in order; how many notes were made. `bounds`: `honest_max`, `carry`, `cause_nats_max`."""
     added = 0
     for i in range(events.shape[0]):
         event = events[i]
@@ -263,8 +278,8 @@ def observe_looks(
         elif marks[i] >= 0:
             today = day_mark(event.day)
             if today > row.day:
-                _close_day(row, votes, shares, not is_frozen(frozen, event.account, SUSPECTED), False)
-            nats = _one_look(row, today, event.role, marks[i] == 1, honest[event.role], shares, bounds)
+                _close_day(row, votes, shares, not is_frozen(frozen, event.account, SUSPECTED), 0.0)
+            nats = _one_look(row, event, today, marks[i] == 1, honest[event.role], shares, bounds)
             row.count += 1
             row.hits += marks[i]
             if marks[i] == 1 and row.speaks and event.item != np.uint64(0):
@@ -278,7 +293,7 @@ def observe_looks(
 @kernel
 def observe_days(
     events: NDArray[np.void], marks: NDArray[np.int8], rows: NDArray[np.void], shares: Shares, honest: NDArray[np.float64],
-    bounds: tuple[float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
+    bounds: tuple[float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """The day-by-day test: a day's counts speak when the next one begins."""
     for i in range(events.shape[0]):
@@ -288,11 +303,13 @@ def observe_days(
         row = rows[event.account]
         if marks[i] == PAID:
             row.hits = max(row.hits - np.float32(1), np.float32(0))
+        elif marks[i] == VOID:
+            row.void = 1
         elif marks[i] >= 0:
             today = day_mark(event.day)
             if today > row.day:
                 learn = not is_frozen(frozen, event.account, SUSPECTED)
-                _close_day(row, votes, shares, learn, row.speaks == 1)
+                _close_day(row, votes, shares, learn, bounds[2] if row.speaks == 1 else 0.0)
                 _begin_day(row, today, event.role, honest[event.role], shares, bounds[0])
             row.count += 1
             row.hits += marks[i]
@@ -306,6 +323,8 @@ class ShareDetector(DetectorBase):
         shares: tables for the honest shares that can be. daily: judge whole days. honest_max: a role whose 90 % quantile of
             honest day's shares is over this is silent: among such shares a harvest is nothing special. honest_at: the
             quantile of a role's account-days, one vote each, that stands for its honest share. carry: share of yesterday's weights of the null in today's.
+            cause_nats_max: the most that the looks of one hour, or of a day where whole days are judged, may add: they have one cause
+            (a sitting, an odd day) that no null foresees, and a step wants two. An e-value that is cut stays one.
     """
 
     row: ClassVar[np.dtype[Any]] = LOOK_ROW
@@ -316,6 +335,7 @@ class ShareDetector(DetectorBase):
     honest_max: ClassVar[float] = 0.5
     honest_at: ClassVar[float] = 0.5
     carry: ClassVar[float] = 0.5
+    cause_nats_max: ClassVar[float] = 8.0
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -338,7 +358,14 @@ class ShareDetector(DetectorBase):
         out = np.zeros(events.shape[0], np.float32)
         marks, state = (
             self.marks(events),
-            (self.rows, self.shares, self.honest, (self.honest_max, self.carry), self.votes, around.frozen),
+            (
+                self.rows,
+                self.shares,
+                self.honest,
+                (self.honest_max, self.carry, self.cause_nats_max),
+                self.votes,
+                around.frozen,
+            ),
         )
         if self.daily:
             observe_days(events, marks, *state, out)

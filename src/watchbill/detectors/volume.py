@@ -6,7 +6,8 @@ Per account and hour the count of first looks is geometric under the null (a Poi
 overdispersed as honest hours are) with mean mu, and geometric with mean 6 mu under the alternative; each further look
 multiplies M by the ratio of the hazards of "one more", each hour that ends by the ratio of "no more" (a likelihood ratio
 of the censored count, so a martingale under the null). mu = own Gamma-Poisson rate over peers' profile by hour, times the
-surge that the role as a whole shows in the hour before (published). Learning is winsorised and stops under suspicion.
+surge that the role as a whole shows in the hour before, times how far the role's honest bursts go beyond a geometric's
+(both published). Learning is winsorised and stops under suspicion.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ ROW: Final = np.dtype(
         ("looks", np.float32),  # decayed looks (winsorised)
         ("expected", np.float32),  # decayed looks that the peers' profile expected in the same hours
         ("clock", np.int32),  # running hour: local day * 24 + hour
+        ("bursts", np.float32),  # how far the role's bursts raised the running hour's mean
         ("role", np.uint8),
     ],
     align=True,
@@ -46,6 +48,14 @@ _DECAY_A_DAY: Final = 0.95
 _MU_MIN: Final = 2.0
 _SURGE_MAX: Final = 4.0
 _SHARE: Final = 0.02
+BURST_BINS: Final = 64
+BURST_STEP: Final = 0.5
+_BURST_QUANTILE: Final = 0.99
+_BURST_HOURS_MIN: Final = 200.0
+_BURST_DECAY: Final = 0.998
+_GEOMETRIC_99: Final = 4.6
+"""The 99 % quantile of a geometric count in means. Where a role's honest hours go further (a station clears its shelves in one
+evening hour), the mean is raised until it covers them."""
 SURGE_SAID: Final = 1.25
 """From here on a role's surge is worth a word for its people."""
 
@@ -58,7 +68,9 @@ def _hour_mean(row: Row, profile: float, surge: float) -> float:
 
 
 @kernel
-def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64], bits: int) -> None:
+def _close_hour(
+    row: Row, profile: float, hours: int, totals: NDArray[np.float64], hours_of: NDArray[np.float64], bits: int
+) -> None:
     """The running hour ends (and `hours` - 1 empty ones after it); `bits` as Surroundings.frozen.
 
     Who is suspected teaches neither himself nor the peers' profile; a surge is everybody's, so there he still counts.
@@ -72,6 +84,8 @@ def _close_hour(row: Row, profile: float, hours: int, totals: NDArray[np.float64
         totals[row.role, 24, 0] += min(row.count, top)
         totals[row.role, 24, 1] += profile
         totals[row.role, 25, 0] += 1.0
+        times = row.count / (row.mu / max(row.bursts, np.float32(1)))
+        hours_of[row.role, min(int(times / BURST_STEP), BURST_BINS - 1)] += 1.0
     if row.log_m < SUSPICIOUS_NATS and bits == 0:
         totals[row.role, row.clock % 24, 0] += min(row.count, top)
         totals[row.role, row.clock % 24, 1] += 1.0
@@ -87,11 +101,12 @@ def _next_hour(
     profile: NDArray[np.float64],
     surge: NDArray[np.float64],
     totals: NDArray[np.float64],
+    spread: tuple[NDArray[np.float64], NDArray[np.float64]],
     bits: int,
 ) -> None:
     """Close the running hour, if there is one, and begin the hour `clock`."""
     if row.mu > 0:
-        _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals, bits)
+        _close_hour(row, profile[row.role, row.clock % 24], min(clock - row.clock, 48), totals, spread[0], bits)
         if clock // 24 != row.clock // 24:
             row.looks *= _DECAY_A_DAY
             row.expected *= _DECAY_A_DAY
@@ -99,13 +114,15 @@ def _next_hour(
         # the account's own rate stays what it was: only what peers would expect of it is another
         row.expected *= profile[role].sum() / max(profile[row.role].sum(), 1e-9)
     row.clock, row.count, row.role = clock, 0, role
-    row.mu = _hour_mean(row, profile[row.role, clock % 24], surge[row.role])
+    row.bursts = np.float32(spread[1][role])
+    row.mu = _hour_mean(row, profile[row.role, clock % 24], surge[row.role]) * row.bursts
 
 
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], profile: NDArray[np.float64], surge: NDArray[np.float64],
-    totals: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
+    totals: NDArray[np.float64], spread: tuple[NDArray[np.float64], NDArray[np.float64]], frozen: NDArray[np.uint8],
+    out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event = events[i]
@@ -116,7 +133,7 @@ def _observe(
             clock = np.int32(event.day * 24 + event.hour)
             if clock > row.clock or row.mu == 0:
                 bits = int(frozen[event.account]) if event.account < frozen.shape[0] else 0
-                _next_hour(row, clock, event.role, profile, surge, totals, bits)
+                _next_hour(row, clock, event.role, profile, surge, totals, spread, bits)
             row.count += 1
             honest, wrong = row.mu / (1.0 + row.mu), TIMES * row.mu / (1.0 + TIMES * row.mu)
             row.log_m = min(max(row.log_m, np.float32(0)) + np.log(wrong / honest), NATS_MAX)
@@ -129,7 +146,7 @@ class Detector(DetectorBase):
 
     family = "volume"
     row: ClassVar[np.dtype[Any]] = ROW
-    tables = ("profile", "surge", "totals")
+    tables = ("profile", "surge", "totals", "hours", "bursts")
     kept = ("mu", "looks", "expected", "clock", "role")
     text_en = "looked at far more customers in an hour than it or its peers do"
     text_zh = "单位时间查询量远超本人及同岗水平"
@@ -140,6 +157,8 @@ class Detector(DetectorBase):
         self.surge = np.zeros(0)
         # by local hour (0-23): looks and hours that teach the profile; 24: looks and expected of all; 25: hours of all
         self.totals = np.zeros((0, 26, 2))
+        self.hours = np.zeros((0, BURST_BINS))  # hours by how many times the mean they held, decayed
+        self.bursts = np.zeros(0)
 
     def _prepare(self, around: Surroundings) -> None:
         self.grow(around.accounts)
@@ -148,16 +167,18 @@ class Detector(DetectorBase):
             self.profile = np.repeat(around.looks_a_day[:, None].astype(np.float64) / 10.0, 24, axis=1)
             self.surge = np.ones(len(around.roles))
             self.totals = np.zeros((len(around.roles), 26, 2))
+            self.hours, self.bursts = np.zeros((len(around.roles), BURST_BINS)), np.ones(len(around.roles))
 
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class."""
         self._prepare(around)
         out = np.zeros(events.shape[0], np.float32)
-        _observe(events, self.rows, self.profile, self.surge, self.totals, around.frozen, out)
+        spread = (self.hours, self.bursts)
+        _observe(events, self.rows, self.profile, self.surge, self.totals, spread, around.frozen, out)
         return out
 
     def publish(self, arrival: int, around: Surroundings) -> None:
-        """Renew peers' profile by hour (shrunk to the settings' rate) and each role's surge; start counting anew."""
+        """Renew peers' profile by hour (shrunk to the settings' rate), each role's surge and bursts; start counting anew."""
         del arrival
         self._prepare(around)
         total = self.totals
@@ -170,6 +191,10 @@ class Detector(DetectorBase):
         enough = np.minimum(1.0, total[:, 25, 0] / 20.0)
         self.surge = np.clip(1.0 + enough * (ratio - 1.0), 1.0, _SURGE_MAX)
         self.totals = np.zeros_like(total)
+        held = self.hours.sum(axis=1)
+        far = ((np.cumsum(self.hours, axis=1) >= _BURST_QUANTILE * held[:, None]).argmax(axis=1) + 1) * BURST_STEP
+        self.bursts = np.where(held >= _BURST_HOURS_MIN, np.maximum(1.0, far / _GEOMETRIC_99), 1.0)
+        self.hours *= _BURST_DECAY
 
     def for_person(self, event: np.void, around: Surroundings) -> tuple[ForPerson, ...]:
         """A surge that the whole role shows explains an hour's volume: its own size, in nats."""

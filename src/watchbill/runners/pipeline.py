@@ -28,9 +28,9 @@ from watchbill.rules.settings import RuleSettings
 from watchbill.runners.learning import learned_prior, suspected, until_of
 from watchbill.runners.ruling import name_rules, rule_on
 from watchbill.scoring.calibration import calibrate, unshifted
-from watchbill.scoring.fuse import fuse
+from watchbill.scoring.fuse import fuse, shared_weights
 from watchbill.scoring.reasons import clues_of, contribution, for_person
-from watchbill.scoring.record import RECORD, keep_records
+from watchbill.scoring.record import RECORD, forget_devices, keep_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,8 +86,8 @@ class Pipeline:
         self._watched = np.zeros(0, np.int32)  # dense accounts that have a case
         self.table_tick = 0
         self.around = Surroundings()
-        weights = settings.risk.weights
-        self._weights = np.array([weights.get(family, 0.0) for family in FAMILIES])
+        spoken = [detector.family for detector in self.detectors]
+        self._weights = shared_weights(settings.risk.weights, FAMILIES, spoken)
         curve = settings.risk.calibration
         self._raw, self._knots = np.array(curve.raw), np.array(curve.posterior)
         self._limits = thresholds(settings.policy)
@@ -109,6 +109,7 @@ class Pipeline:
         roles = self.settings.reasons.roles
         self.steps = np.array([roles[name].steps if name in roles else True for name in self.context.roles], np.uint8)
         self.around = surroundings_of(self.context, self.settings)
+        forget_devices(self.records)
 
     # -- the step ----------------------------------------------------------------------------------------------
 
@@ -287,7 +288,7 @@ class Pipeline:
         self.standing = np.asarray(saved["standing"]).copy()
         self.table_tick = int(saved["table_tick"])
         self.book.restore(saved["cases"], saved["told"])
-        self.records = np.array(saved["records"])
+        self.records = np.asarray(saved["records"]).copy()
         self.frozen, self.shift = np.array(saved["frozen"], np.uint8), learned_prior(self.settings, self.book)
         self._watched = np.zeros(0, np.int32)
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
@@ -326,7 +327,7 @@ class Pipeline:
             + self.coverage.habits.itemsize
             + self.context.desk.itemsize
         )
-        fixed += sum(detector.rows.itemsize for detector in self.detectors)
+        fixed += sum(detector.bytes_an_account for detector in self.detectors)
         pooled = self.context.pool_used * (self.context.pool.itemsize + 24)
         pooled += sum(notes.held * notes.cells.itemsize for detector in self.detectors for notes in _notes_of(detector))
         return float(fixed + pooled / max(1, len(self.context.accounts)))

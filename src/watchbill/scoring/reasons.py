@@ -72,7 +72,11 @@ def clues_of(record: np.void, event: np.void, *, clean: bool) -> list[Clue]:
     enough = looks >= LOOKS_MIN
     found = (
         ("explained_looks", enough and int(days[EXPLAINED]) >= 0.9 * looks, int(days[EXPLAINED])),
-        ("consequence", enough and usual > USUAL_MIN and int(days[FOLLOWED]) >= 0.5 * usual * looks, int(days[FOLLOWED])),
+        (
+            "consequence",
+            enough and usual > USUAL_MIN and int(days[FOLLOWED]) >= 0.5 * usual * looks,
+            int(days[FOLLOWED]),
+        ),
         ("own_place", enough and int(days[OWN_PLACE]) >= 0.9 * looks, int(days[OWN_PLACE])),
         ("on_shift", int(event["shift"]) == ON_SHIFT, 0),
         ("tenure", clean and int(event["tenure_days"]) >= TENURE_DAYS, 0),
