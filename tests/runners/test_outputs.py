@@ -120,7 +120,8 @@ def test_cases(places: tuple[Path, Path], records: dict[int, dict[str, Any]]) ->
             assert reason["text_zh"]
             assert reason["text_en"]
         assert all(reason["nats"] > 0 for reason in row["reasons"])
-        assert all(reason["nats"] <= 0 for reason in row["for_person"])  # 0: said nothing in the lab, shown all the same
+        # 0: said nothing in the lab, shown all the same
+        assert all(reason["nats"] <= 0 for reason in row["for_person"])
         assert row["tenancies"]
         for tenancy in row["tenancies"]:
             assert set(tenancy) == {"account", "from", "until", "records", "estimated_yield"}
