@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from common import CACHE, say
 from numpy.typing import NDArray
-from seeds import TUNED_MAX
+from watchbill.lab.trials.seeds import TUNED_MAX
 
 from watchbill.context.events import LOOK
 from watchbill.core.settings import Settings

@@ -23,6 +23,8 @@ EVENT: Final = np.dtype(
         ("item", np.uint64),  # hash of the waybill, else of the first subject, else 0
         ("session", np.uint64),  # hash, 0 = none
         ("address", np.uint64),  # hash of the ip, 0 = none
+        ("subject", np.uint64),  # hashes of the first and the last customer shown, 0 = none
+        ("subject_last", np.uint64),
         ("number", np.int64),  # trailing digits of the waybill, 0 = none
         ("outlet", np.uint64),  # hash of the account's outlet, 0 = unknown
         ("account", np.int32),  # dense

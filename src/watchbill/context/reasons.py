@@ -245,6 +245,7 @@ def _settle(
         event.outlet_id = posts[post].outlet_id if post >= 0 else -1
         event.first, event.reveal, event.gated, event.canary, event.success, event.roster = 0, 0, 0, 0, 1, 0
         event.device, event.place, event.session, event.address, event.number = 0, -1, 0, 0, 0
+        event.subject, event.subject_last = 0, 0
         event.at, event.results, event.page, event.what, event.tenure_days = -1, 0, 0, 0, -1
         event.fields, event.assigned, event.fresh, event.own_scan, event.follows = 0, 0, 0, 0, 0
         event.persons, event.shift, event.lone = 1, 0, look.lone
@@ -275,7 +276,7 @@ def _begin(
     event.day, event.hour, event.roster = fact.day, fact.hour, status
     event.success = 1 if fact.outcome <= SUCCESS else 0
     event.role, event.outlet, event.outlet_id = unknown_role, 0, -1
-    event.item, event.weight, event.reason = 0, 0.0, 0
+    event.item, event.weight, event.reason, event.subject, event.subject_last = 0, 0.0, 0, 0, 0
     event.first, event.reveal, event.gated, event.canary = 0, 0, 0, 0
     event.session, event.address, event.number, event.what = fact.session, fact.address, fact.number, fact.what
     event.at, event.results, event.page, event.fields = -1, fact.results, fact.page, fact.field_count
@@ -335,6 +336,8 @@ def _on_look(
     if item == 0 and fact.subject_end > first:
         item = subjects[first]
     event.item = item
+    if fact.subject_end > first:
+        event.subject, event.subject_last = subjects[first], subjects[fact.subject_end - 1]
     account, time, after = fact.account_id, fact.time, known.limits[0]
     who = fact.account  # of a device that looks for itself, its own key
     latest = NEVER if fact.arrival - time > after else time + after

@@ -204,17 +204,17 @@ class RiskSettings(Section):
     learn_from_verdicts: bool = True
     weights: dict[str, float] = Field(
         default_factory=lambda: {
-            "reason": 0.40,
+            "reason": 0.30,
             "volume": 0.05,
             "login": 0.08,
             "roster": 0.12,
             "canary": 0.10,
-            "trace": 0.05,
-            "harvest": 0.05,
-            "graph": 0.05,
+            "trace": 0.12,
+            "harvest": 0.06,
+            "graph": 0.06,
             "habit": 0.0,
             "service": 0.05,
-            "slow": 0.05,
+            "slow": 0.06,
         }
     )
 

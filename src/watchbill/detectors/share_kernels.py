@@ -36,7 +36,6 @@ PAID: Final = 2
 VOID: Final = 3
 """The day says nothing: its scans were missing."""
 LEARN_UNDER_NATS: Final = 3.0
-DAY_LOOKS_MIN: Final = 10.0
 DAY_LOOKS_MAX: Final = 200.0
 _OWN_DECAY: Final = np.float32(0.95)
 _PRIOR_LOOKS: Final = 100.0
@@ -47,7 +46,6 @@ SILENT: Final = -2.0
 _VOTES_MIN: Final = 40.0
 """Account-days from which a role's honest share is known: from a dozen nobody could tell how far honest days lie apart."""
 _VOTES_DECAY: Final = 0.998
-_HIGH: Final = 0.9
 _MASS_MIN: Final = 2e-9
 _NOTE_MS: Final = 36 * 3_600_000
 _WRONG_AT: Final = (0.25, 0.6, 0.95)
@@ -112,7 +110,7 @@ def _cells(mean: float, correlation: float) -> tuple[NDArray[np.float64], NDArra
 
 
 def shares_of(
-    lowest: float, highest: float, correlation: float, times: tuple[float, float, float] | None = None
+    lowest: float, highest: float, correlation: float, times: tuple[float, float, float, float] | None = None
 ) -> Shares:
     """Tables for honest shares from `lowest` to `highest` with a day-to-day correlation.
 
@@ -159,9 +157,9 @@ def day_nats(count: float, hits: float, level: int, shares: Shares) -> float:
 
 
 @kernel
-def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool, most: float) -> None:
-    """The day's counts become evidence (day by day: at most `most` nats) and, where nothing is suspected, habit."""
-    if row.count >= DAY_LOOKS_MIN and row.void == 0:
+def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool, most: float, least: float) -> None:
+    """The counts of a day of `least` looks become evidence (day by day: at most `most` nats) and, unless suspected, habit."""
+    if row.count >= least and row.void == 0:
         if most > 0:
             nats = min(day_nats(row.count, row.hits, row.level, shares), most)
             row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
@@ -236,7 +234,13 @@ def _take_back(row: Row, notes: NDArray[np.void], account: int, item: np.uint64)
 
 @kernel
 def _one_look(
-    row: Row, event: Row, today: int, hit: bool, honest: float, shares: Shares, bounds: tuple[float, float, float]
+    row: Row,
+    event: Row,
+    today: int,
+    hit: bool,
+    honest: float,
+    shares: Shares,
+    bounds: tuple[float, float, float, float],
 ) -> float:
     """One look of the look-by-look test; its nats."""
     if today > row.day or row.hour != event.hour:
@@ -264,9 +268,9 @@ def _one_look(
 @kernel
 def observe_looks(
     events: NDArray[np.void], marks: NDArray[np.int8], rows: NDArray[np.void], shares: Shares, honest: NDArray[np.float64],
-    bounds: tuple[float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], notes: NDArray[np.void], out: NDArray[np.float32],
+    bounds: tuple[float, float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], notes: NDArray[np.void], out: NDArray[np.float32],
 ) -> int:  # fmt: skip
-    """The look-by-look test over events in order; how many notes were made. `bounds`: `honest_max`, `carry`, `cause_nats_max`."""
+    """The look-by-look test over events in order; how many notes were made. `bounds`: `honest_max`, `carry`, `cause_nats_max`, `day_looks_min`."""
     added = 0
     for i in range(events.shape[0]):
         event = events[i]
@@ -278,7 +282,7 @@ def observe_looks(
         elif marks[i] >= 0:
             today = day_mark(event.day)
             if today > row.day:
-                _close_day(row, votes, shares, not is_frozen(frozen, event.account, SUSPECTED), 0.0)
+                _close_day(row, votes, shares, not is_frozen(frozen, event.account, SUSPECTED), 0.0, bounds[3])
             nats = _one_look(row, event, today, marks[i] == 1, honest[event.role], shares, bounds)
             row.count += 1
             row.hits += marks[i]
@@ -293,7 +297,7 @@ def observe_looks(
 @kernel
 def observe_days(
     events: NDArray[np.void], marks: NDArray[np.int8], rows: NDArray[np.void], shares: Shares, honest: NDArray[np.float64],
-    bounds: tuple[float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
+    bounds: tuple[float, float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """The day-by-day test: a day's counts speak when the next one begins."""
     for i in range(events.shape[0]):
@@ -309,7 +313,7 @@ def observe_days(
             today = day_mark(event.day)
             if today > row.day:
                 learn = not is_frozen(frozen, event.account, SUSPECTED)
-                _close_day(row, votes, shares, learn, bounds[2] if row.speaks == 1 else 0.0)
+                _close_day(row, votes, shares, learn, bounds[2] if row.speaks == 1 else 0.0, bounds[3])
                 _begin_day(row, today, event.role, honest[event.role], shares, bounds[0])
             row.count += 1
             row.hits += marks[i]
@@ -320,11 +324,12 @@ class ShareDetector(DetectorBase):
     """Base of the detectors of a share.
 
     Class attributes:
-        shares: tables for the honest shares that can be. daily: judge whole days. honest_max: a role whose 90 % quantile of
-            honest day's shares is over this is silent: among such shares a harvest is nothing special. honest_at: the
+        shares: tables for the honest shares that can be. daily: judge whole days. honest_max: a role whose `high_at`
+            quantile of honest days' shares is over this is silent: among such shares a harvest is nothing special. honest_at: the
             quantile of a role's account-days, one vote each, that stands for its honest share. carry: share of yesterday's weights of the null in today's.
             cause_nats_max: the most that the looks of one hour, or of a day where whole days are judged, may add: they have one cause
             (a sitting, an odd day) that no null foresees, and a step wants two. An e-value that is cut stays one.
+            day_looks_min: days with fewer looks that say something teach nothing.
     """
 
     row: ClassVar[np.dtype[Any]] = LOOK_ROW
@@ -333,9 +338,11 @@ class ShareDetector(DetectorBase):
     shares: ClassVar[Shares]
     daily: ClassVar[bool] = False
     honest_max: ClassVar[float] = 0.5
+    high_at: ClassVar[float] = 0.9
     honest_at: ClassVar[float] = 0.5
     carry: ClassVar[float] = 0.5
     cause_nats_max: ClassVar[float] = 8.0
+    day_looks_min: ClassVar[float] = 10.0
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -362,7 +369,7 @@ class ShareDetector(DetectorBase):
                 self.rows,
                 self.shares,
                 self.honest,
-                (self.honest_max, self.carry, self.cause_nats_max),
+                (self.honest_max, self.carry, self.cause_nats_max, self.day_looks_min),
                 self.votes,
                 around.frozen,
             ),
@@ -381,7 +388,7 @@ class ShareDetector(DetectorBase):
         total = self.votes.sum(axis=1, keepdims=True)
         rising = np.cumsum(self.votes, axis=1) / np.maximum(total, 1e-9)
         edge = ((np.arange(BINS) + 1.0) / BINS) ** 2
-        usual, high = edge[(rising >= self.honest_at).argmax(axis=1)], edge[(rising >= _HIGH).argmax(axis=1)]
+        usual, high = edge[(rising >= self.honest_at).argmax(axis=1)], edge[(rising >= self.high_at).argmax(axis=1)]
         judged = np.where(high <= self.honest_max, usual, SILENT)
         self.honest = np.where(total[:, 0] >= _VOTES_MIN, judged, UNKNOWN)
         self.votes = self.votes * _VOTES_DECAY
