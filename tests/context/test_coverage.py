@@ -71,6 +71,20 @@ def test_one_harvester_neither_closes_nor_opens_his_group(explained: int, wild: 
     assert is_open(made, 0, 1) == opens
 
 
+def test_malware_on_all_handsets_of_an_outlet_does_not_shut_the_gate_that_it_is_judged_by() -> None:
+    made = gate()
+    for day, (explained, wild) in enumerate([(20, 1), (20, 1), (0, 60)], start=1):
+        for account in range(4):
+            events = looks(account, 2, 1, explained, wild, day=day)
+            events["lone"] = 1
+            made.mark(events)
+        made.publish(OUTLETS)
+    probe = looks(0, 2, 1, 1, day=3)
+    probe["first"], probe["lone"] = 0, 1
+    made.mark(probe)
+    assert not probe["gated"][0] & COVERAGE_GATED
+
+
 def test_a_group_of_few_is_no_standard_for_itself() -> None:
     made = gate()
     for account in range(2):

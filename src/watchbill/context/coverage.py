@@ -32,6 +32,7 @@ HABIT: Final = np.dtype(
         ("outlet_id", np.int32),
         ("day", np.int32),
         ("role", np.uint8),
+        ("lone", np.uint8),  # 1: a device that looks for itself
     ],
     align=True,
 )
@@ -79,7 +80,7 @@ def _mark(
         if habit.role != event.role or habit.outlet_id != event.outlet_id:
             # what it showed in another group says nothing about this one
             habit.explained, habit.looks, habit.past_explained, habit.past_looks = 0.0, 0.0, 0.0, 0.0
-            habit.role, habit.outlet_id = event.role, event.outlet_id
+            habit.role, habit.outlet_id, habit.lone = event.role, event.outlet_id, event.lone
         if not _is_open(event, habit, group_open, role_said, alone, least, share):
             event.gated |= COVERAGE_GATED
         if event.kind != LOOK or not (event.first and event.reveal) or event.gated & FEED_GATED:
@@ -126,12 +127,19 @@ class Coverage:
         _mark(events, self.habits, self.group_open, self.role_said, self.alone, least, share, none)
 
     def publish(self, outlets: int, frozen: NDArray[np.uint8] | None = None) -> None:
-        """Judge every role and every group by the median of its accounts, without those who are frozen (as in `mark`)."""
-        free = self.habits["looks"] >= _LOOKS_MIN
+        """Judge every role and every group by the median of its accounts, without those who are frozen (as in `mark`).
+
+        Devices that look for themselves are judged by their days before today: malware comes to most handsets of an outlet at
+        once and would shut the gate that it is judged by, and what explains them are scans alone, whose silence has a gate of its own.
+        """
+        habits = self.habits.copy()
+        lone = habits["lone"] == 1
+        habits["looks"][lone], habits["explained"][lone] = habits["past_looks"][lone], habits["past_explained"][lone]
+        free = habits["looks"] >= _LOOKS_MIN
         if frozen is not None:
             held = np.flatnonzero(frozen[: free.shape[0]])
             free[held] = False
-        some = self.habits[free]
+        some = habits[free]
         share = some["explained"] / some["looks"]
         role = some["role"].astype(np.int64)
         self.role_said = self._judge(role, share, some["looks"], self.roles)

@@ -20,7 +20,7 @@ from watchbill.context.events import LOOK, WORK
 from watchbill.core.kernel import Row, kernel
 from watchbill.detectors.base import SUSPECTED, DetectorBase, Example, Surroundings
 from watchbill.detectors.kernels import NATS_MAX, example_looks, is_frozen
-from watchbill.detectors.share_kernels import day_mark
+from watchbill.detectors.share_kernels import CAUSE_NATS_MAX, day_mark
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +43,8 @@ FADE_A_DAY: Final = np.float32(0.85)
 """So that shares which drift a little from day to day do not add up for weeks."""
 LINGER: Final = 0.8
 """What a busy day leaves for the next: parcels wait at stations and desks for days."""
+CROWD_MIN: Final = 20
+"""Accounts at work from which a role's rise is the role's."""
 _DECAY: Final = 0.93
 _VOTES_MIN: Final = 20.0
 BINS: Final = 40
@@ -144,24 +146,28 @@ def _turn(row: Row, today: int, surge: float, size: float, spread: NDArray[np.fl
     """The account's day ends: evidence, habit, and how far honest days lie from their means."""
     if row.day > 0:
         if row.mean > 0:
-            row.log_m = min(max(row.log_m, np.float32(0)) + _nats(row.count, row.mean, size), NATS_MAX)
+            nats = min(_nats(row.count, row.mean, size), CAUSE_NATS_MAX)
+            row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
             # only days over the mean: forecasts are upper ones, and quiet days would feign a small spread
             if row.count > row.mean:
                 spread[row.role, min(int((row.count / row.mean - 1.0) * STEPS), BINS - 1)] += 1.0
-        row.log_m = FADE_A_DAY * max(row.log_m, np.float32(0))
-        if learn and row.log_m < LEARN_UNDER_NATS:
-            row.own, row.work = _DECAY * row.own + row.count, _DECAY * row.work + surge
+        if learn:
+            # what is odd is learned slowly: an outlet that changed would be odd for ever
+            odd = row.log_m >= LEARN_UNDER_NATS and row.mean > 0
+            count = min(row.count, np.float32(GROUP_EXCESS_MAX) * row.mean) if odd else row.count
+            row.own, row.work = _DECAY * row.own + count, _DECAY * row.work + surge
             row.days = min(row.days + 1, 200)
+        row.log_m = FADE_A_DAY * max(row.log_m, np.float32(0))
     row.day, row.count, row.mean = today, 0, 0
 
 
 @kernel
 def _observe(
     events: NDArray[np.void], rows: NDArray[np.void], places: NDArray[np.void], groups: NDArray[np.void],
-    said: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void], NDArray[np.float64]],
+    said: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void], NDArray[np.float64], NDArray[np.float64]],
     spread: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    said_places, said_groups, seen, sizes = said
+    said_places, said_groups, seen, sizes, crowd = said
     for i in range(events.shape[0]):
         event = events[i]
         today = day_mark(event.day)
@@ -188,10 +194,10 @@ def _observe(
             row.count += 1
             known = event.account < seen.shape[0] and seen[event.account].day == today
             mine = float(seen[event.account].count) if known else 0.0
-            row.mean = max(row.mean, np.float32(_forecast(row, group, surge, mine, today)))
+            row.mean = max(row.mean, np.float32(_forecast(row, group, surge, mine, today) * crowd[row.role]))
         now = float(max(row.log_m, np.float32(0)))
         if row.mean > 0 and row.count > row.mean:
-            now = max(now, now + _nats(row.count, row.mean, sizes[row.role]))
+            now = max(now, now + min(_nats(row.count, row.mean, sizes[row.role]), CAUSE_NATS_MAX))
         out[i] = min(now, float(NATS_MAX))
 
 
@@ -201,7 +207,17 @@ class Detector(DetectorBase):
     family = "trace"
     row: ClassVar[np.dtype[Any]] = ROW
     kept: ClassVar[tuple[str, ...]] = ("own", "work", "outlet_id", "days", "role")
-    tables: ClassVar[tuple[str, ...]] = ("places", "groups", "said_places", "said_groups", "seen", "sizes", "spread")
+    tables: ClassVar[tuple[str, ...]] = (
+        "places",
+        "groups",
+        "said_places",
+        "said_groups",
+        "seen",
+        "sizes",
+        "spread",
+        "crowd",
+        "crowds",
+    )
     beside = ("seen",)
     text_en = "looked at a far larger part of its outlet's parcels than it and its colleagues do"
     text_zh = "查询了本网点远超常规比例的包裹"
@@ -212,6 +228,8 @@ class Detector(DetectorBase):
         self.groups = self.said_groups = np.zeros((0, 0), GROUP)
         self.seen = np.zeros(0, SEEN)
         self.sizes, self.spread = np.zeros(0), np.zeros((0, BINS))
+        self.crowd = np.zeros(0)  # how many times its usual day each role has, as published
+        self.crowds = np.zeros((0, 3))  # the same of the running day and of the day before, and that day + 1
 
     def _prepare(self, around: Surroundings) -> None:
         self.grow(around.accounts)
@@ -219,6 +237,7 @@ class Detector(DetectorBase):
         if self.sizes.shape[0] != roles:
             self.groups = self.said_groups = np.zeros((0, roles), GROUP)
             self.sizes, self.spread = np.full(roles, SIZE_FIRST), np.zeros((roles, BINS))
+            self.crowd, self.crowds = np.ones(roles), np.zeros((roles, 3))
         more = outlets - self.groups.shape[0]
         if more > 0:
             self.groups = np.concatenate([self.groups, np.zeros((more, roles), GROUP)])
@@ -232,7 +251,7 @@ class Detector(DetectorBase):
         """See the base class."""
         self._prepare(around)
         out = np.zeros(events.shape[0], np.float32)
-        said = (self.said_places, self.said_groups, self.seen, self.sizes)
+        said = (self.said_places, self.said_groups, self.seen, self.sizes, self.crowd)
         _observe(events, self.rows, self.places, self.groups, said, self.spread, around.frozen, out)
         return out
 
@@ -243,11 +262,26 @@ class Detector(DetectorBase):
         self.said_places, self.said_groups = self.places.copy(), self.groups.copy()
         self.seen = np.zeros(self.rows.shape[0], SEEN)
         self.seen["day"], self.seen["count"] = self.rows["day"], self.rows["count"]
+        self._renew_crowd()
         total = self.spread.sum(axis=1)
         far = ((np.cumsum(self.spread, axis=1) >= QUANTILE * total[:, None]).argmax(axis=1) + 1.0) / STEPS
         sizes = np.clip((SIGMAS / far) ** 2, SIZE_MIN, SIZE_MAX)
         self.sizes = np.where(total >= _VOTES_MIN, sizes, np.minimum(sizes, SIZE_FIRST))
         self.spread = self.spread * 0.9995
+
+    def _renew_crowd(self) -> None:
+        """A day that is busy for a whole role is nobody's harvest: the rise of all its accounts, today's or what lingers."""
+        rows = self.rows[self.rows["mean"] > 0]
+        for role in np.unique(rows["role"]).tolist():
+            mine = rows[rows["role"] == role]
+            day = int(mine["day"].max())
+            mine = mine[mine["day"] == day]
+            if day > self.crowds[role, 2]:
+                self.crowds[role] = (0.0, self.crowds[role, 0], day)
+            if mine.shape[0] >= CROWD_MIN:
+                count = np.minimum(mine["count"], EXCESS_MAX * mine["mean"]).sum() / mine["mean"].sum()
+                self.crowds[role, 0] = max(self.crowds[role, 0], float(count) * self.crowd[role])
+        self.crowd = np.maximum(1.0, np.maximum(self.crowds[:, 0], LINGER * self.crowds[:, 1]))
 
     @classmethod
     def examples(cls) -> list[Example]:

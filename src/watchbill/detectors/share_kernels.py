@@ -36,6 +36,7 @@ PAID: Final = 2
 VOID: Final = 3
 """The day says nothing: its scans were missing."""
 LEARN_UNDER_NATS: Final = 3.0
+CAUSE_NATS_MAX: Final = 7.0
 DAY_LOOKS_MAX: Final = 200.0
 _OWN_DECAY: Final = np.float32(0.95)
 _PRIOR_LOOKS: Final = 100.0
@@ -110,7 +111,7 @@ def _cells(mean: float, correlation: float) -> tuple[NDArray[np.float64], NDArra
 
 
 def shares_of(
-    lowest: float, highest: float, correlation: float, times: tuple[float, float, float, float] | None = None
+    lowest: float, highest: float, correlation: float, times: tuple[float, float, float] | None = None
 ) -> Shares:
     """Tables for honest shares from `lowest` to `highest` with a day-to-day correlation.
 
@@ -328,7 +329,7 @@ class ShareDetector(DetectorBase):
             quantile of honest days' shares is over this is silent: among such shares a harvest is nothing special. honest_at: the
             quantile of a role's account-days, one vote each, that stands for its honest share. carry: share of yesterday's weights of the null in today's.
             cause_nats_max: the most that the looks of one hour, or of a day where whole days are judged, may add: they have one cause
-            (a sitting, an odd day) that no null foresees, and a step wants two. An e-value that is cut stays one.
+            (a sitting, an odd day) that no null foresees, and a step wants three. An e-value that is cut stays one.
             day_looks_min: days with fewer looks that say something teach nothing.
     """
 
@@ -341,7 +342,7 @@ class ShareDetector(DetectorBase):
     high_at: ClassVar[float] = 0.9
     honest_at: ClassVar[float] = 0.5
     carry: ClassVar[float] = 0.5
-    cause_nats_max: ClassVar[float] = 8.0
+    cause_nats_max: ClassVar[float] = CAUSE_NATS_MAX
     day_looks_min: ClassVar[float] = 10.0
 
     def __init__(self, settings: Settings) -> None:
