@@ -205,7 +205,7 @@ class RiskSettings(Section):
     weights: dict[str, float] = Field(
         default_factory=lambda: {
             "reason": 0.30,
-            "volume": 0.05,
+            "volume": 0.02,
             "login": 0.08,
             "roster": 0.12,
             "canary": 0.10,
@@ -213,7 +213,7 @@ class RiskSettings(Section):
             "harvest": 0.06,
             "graph": 0.06,
             "habit": 0.0,
-            "service": 0.05,
+            "service": 0.08,
             "slow": 0.06,
         }
     )

@@ -52,7 +52,7 @@ ROW: Final = np.dtype(
 P: Final = np.array([1e-3, 2e-3, 5e-3, 1e-3])
 """Daily chances for an honest robot: another machine that is no server, another query, an odd hour, a burst."""
 QUARTER: Final = STAKE / 4
-GOES_ON: Final = 0.85
+GOES_ON: Final = 0.75
 GOES_ON_WRONG: Final = 0.98
 STEP_NATS: Final = float(np.log(GOES_ON_WRONG / GOES_ON))
 NO_MORE_NATS: Final = float(np.log((1 - GOES_ON_WRONG) / (1 - GOES_ON)))
