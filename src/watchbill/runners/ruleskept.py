@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from watchbill.core.errors import LedgerError
 from watchbill.rules.bundle import Bundle
 from watchbill.rules.snooze import Snooze, with_snooze
+from watchbill.runners.kept import digest_of, keep_text, kept_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,16 +29,11 @@ class RulesKept:
     def change_to(self, bundle: Bundle) -> dict[str, Any] | None:
         """The record that puts a bundle in force; None when it is, or when there were never rules and are none now."""
         text = bundle.model_dump_json()
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        if self.in_force.get("digest") == digest or (not self.in_force and not bundle.texts):
+        if self.in_force.get("digest") == digest_of(text) or (not self.in_force and not bundle.texts):
             return None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        place = self.folder / f"{digest}.json"
-        if not place.exists():
-            beside = place.with_suffix(".new")
-            beside.write_text(text, encoding="utf-8")
-            beside.rename(place)
-        return {"digest": digest, "files": len(bundle.texts), "snoozes": len(bundle.snoozes)}
+        return {
+            "digest": keep_text(self.folder, text), "files": len(bundle.texts), "snoozes": len(bundle.snoozes),
+        }  # fmt: skip
 
     def take(self, record: dict[str, Any]) -> Bundle:
         """The bundle of a record, from now on in force.
@@ -46,17 +41,7 @@ class RulesKept:
         Raises:
             LedgerError: the kept file is missing or damaged.
         """
-        place = self.folder / f"{record['digest']}.json"
-        try:
-            text = place.read_text(encoding="utf-8")
-        except OSError as error:
-            raise LedgerError(
-                "the kept rules of a record are missing", where=place.name, todo="restore home/rules from a copy"
-            ) from error
-        if hashlib.sha256(text.encode()).hexdigest() != record["digest"]:
-            raise LedgerError(
-                "the kept rules of a record were changed", where=place.name, todo="restore it from a copy"
-            )
+        text = kept_text(self.folder, record["digest"])
         self.in_force = dict(record)
         return Bundle.model_validate_json(text)
 

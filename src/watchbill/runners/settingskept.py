@@ -5,12 +5,11 @@ So a restart replays each record under the settings that were in force when it c
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from watchbill import __version__
-from watchbill.core.errors import LedgerError
 from watchbill.core.settings import Settings
+from watchbill.runners.kept import digest_of, keep_text, kept_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +26,10 @@ class SettingsKept:
     def change_to(self, settings: Settings) -> dict[str, str] | None:
         """The record that puts `settings` in force, None when they are."""
         text = settings.model_dump_json(indent=1)
-        wanted = {"digest": hashlib.sha256(text.encode()).hexdigest(), "version": __version__}
+        wanted = {"digest": digest_of(text), "version": __version__}
         if wanted == self.in_force:
             return None
-        place = self.folder / f"{wanted['digest']}.json"
-        if not place.exists():
-            beside = place.with_suffix(".new")
-            beside.write_text(text, encoding="utf-8")
-            beside.rename(place)
+        keep_text(self.folder, text)
         return wanted
 
     def take(self, record: dict[str, str]) -> Settings:
@@ -43,16 +38,6 @@ class SettingsKept:
         Raises:
             LedgerError: the kept file is missing or damaged.
         """
-        place = self.folder / f"{record['digest']}.json"
-        try:
-            text = place.read_text(encoding="utf-8")
-        except OSError as error:
-            raise LedgerError(
-                "the kept settings of a record are missing", where=place.name, todo="restore home/settings from a copy"
-            ) from error
-        if hashlib.sha256(text.encode()).hexdigest() != record["digest"]:
-            raise LedgerError(
-                "the kept settings of a record were changed", where=place.name, todo="restore it from a copy"
-            )
+        text = kept_text(self.folder, record["digest"])
         self.in_force = dict(record)
         return Settings.model_validate_json(text)
