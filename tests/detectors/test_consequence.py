@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from watchbill.context.events import WORK
 from watchbill.core.settings import Settings
@@ -32,3 +33,13 @@ def test_half_the_work_in_a_colleagues_name_is_no_alarm() -> None:
 
 def test_a_role_whose_looks_lead_to_no_work_is_silent() -> None:
     assert Detector(Settings()).observe(np.concatenate([day(d, 80, 0) for d in range(9)]), AROUND).max() == 0
+
+
+def test_a_day_says_no_more_than_how_rare_such_days_are_in_the_role() -> None:
+    detector = Detector(Settings())
+    detector._prepare(AROUND)
+    detector.votes[0, 2], detector.votes[0, 20] = 90.0, 9.0
+    detector.publish(0, AROUND)
+    assert detector.rare[0, 20] == pytest.approx(np.log(100 / 10), rel=0.01)
+    assert detector.rare[0, 21] == pytest.approx(np.log(100 / 1), rel=0.01)
+    assert detector.rare[0, 0] == 0

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CORRELATION: Final = 0.1
-"""Two clerks share one scanner's login for hours, so that whole days of one of them have half the work in the other's name;
-a role with such days is silent."""
+"""Two clerks share one scanner's login for hours, so that whole days of one of them have half the work in the other's name; so a day says no
+more than how rare such days are in the role."""
 
 
 class Detector(ShareDetector):
@@ -43,7 +43,6 @@ class Detector(ShareDetector):
     daily = True
     honest_max = 0.55
     honest_at = 0.9
-    high_at = 0.99
     text_en = "looked at parcels all day without any work on them afterwards"
     text_zh = "全天查询的包裹之后均无任何业务操作"
 

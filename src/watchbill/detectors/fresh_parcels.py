@@ -27,7 +27,6 @@ class Detector(ShareDetector):
     family = "trace"
     shares: ClassVar[Shares] = shares_of(0.01, 0.4, CORRELATION)
     honest_max = 0.35
-    cause_nats_max = 5.0  # pickup rounds are hours of fresh parcels
     text_en = "looked at parcels within two hours of their pickup far more than it used to"
     text_zh = "揽收两小时内的新包裹查询占比远超以往"
 

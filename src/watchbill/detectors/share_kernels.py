@@ -158,6 +158,12 @@ def day_nats(count: float, hits: float, level: int, shares: Shares) -> float:
 
 
 @kernel
+def share_bin(share: float) -> int:
+    """Where an account-day of this share votes: BINS of square-root scale."""
+    return int(min(int(np.sqrt(share) * BINS), BINS - 1))
+
+
+@kernel
 def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool, most: float, least: float) -> None:
     """The counts of a day of `least` looks become evidence (day by day: at most `most` nats) and, unless suspected, habit."""
     if row.count >= least and row.void == 0:
@@ -165,7 +171,7 @@ def _close_day(row: Row, votes: NDArray[np.float64], shares: Shares, learn: bool
             nats = min(day_nats(row.count, row.hits, row.level, shares), most)
             row.log_m = min(max(row.log_m, np.float32(0)) + nats, NATS_MAX)
         share = row.hits / row.count
-        votes[row.role, min(int(np.sqrt(share) * BINS), BINS - 1)] += 1.0
+        votes[row.role, share_bin(share)] += 1.0
         if learn and row.log_m < LEARN_UNDER_NATS:
             part = min(np.float32(1), np.float32(DAY_LOOKS_MAX) / row.count)
             row.own_count = row.own_count * _OWN_DECAY + part * row.count
@@ -298,9 +304,10 @@ def observe_looks(
 @kernel
 def observe_days(
     events: NDArray[np.void], marks: NDArray[np.int8], rows: NDArray[np.void], shares: Shares, honest: NDArray[np.float64],
-    bounds: tuple[float, float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], out: NDArray[np.float32],
+    bounds: tuple[float, float, float, float], votes: NDArray[np.float64], frozen: NDArray[np.uint8], rare: NDArray[np.float64],
+    out: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """The day-by-day test: a day's counts speak when the next one begins."""
+    """The day-by-day test: a day's counts speak when the next one begins, by no more than how rare such days are (`rare`)."""
     for i in range(events.shape[0]):
         event = events[i]
         if event.account < 0:
@@ -314,7 +321,8 @@ def observe_days(
             today = day_mark(event.day)
             if today > row.day:
                 learn = not is_frozen(frozen, event.account, SUSPECTED)
-                _close_day(row, votes, shares, learn, bounds[2] if row.speaks == 1 else 0.0, bounds[3])
+                most = min(bounds[2], rare[row.role, share_bin(row.hits / max(row.count, np.float32(1)))])
+                _close_day(row, votes, shares, learn, most if row.speaks == 1 else 0.0, bounds[3])
                 _begin_day(row, today, event.role, honest[event.role], shares, bounds[0])
             row.count += 1
             row.hits += marks[i]
@@ -334,7 +342,7 @@ class ShareDetector(DetectorBase):
     """
 
     row: ClassVar[np.dtype[Any]] = LOOK_ROW
-    tables: ClassVar[tuple[str, ...]] = ("votes", "honest")
+    tables: ClassVar[tuple[str, ...]] = ("votes", "honest", "rare")
     kept: ClassVar[tuple[str, ...]] = ("own_count", "own_hits", "role", "level")
     shares: ClassVar[Shares]
     daily: ClassVar[bool] = False
@@ -349,6 +357,7 @@ class ShareDetector(DetectorBase):
         super().__init__(settings)
         self.votes = np.zeros((0, BINS))
         self.honest = np.zeros(0)
+        self.rare = np.zeros((0, BINS))  # how rare days of such a share or a larger one are in each role, in nats
         self.notes = LookNotes()
 
     def marks(self, events: NDArray[np.void]) -> NDArray[np.int8]:
@@ -359,6 +368,7 @@ class ShareDetector(DetectorBase):
         self.grow(around.accounts)
         if self.votes.shape[0] != len(around.roles):
             self.votes, self.honest = np.zeros((len(around.roles), BINS)), np.full(len(around.roles), UNKNOWN)
+            self.rare = np.full((len(around.roles), BINS), self.cause_nats_max)
 
     def observe(self, events: NDArray[np.void], around: Surroundings) -> NDArray[np.float32]:
         """See the base class."""
@@ -376,7 +386,7 @@ class ShareDetector(DetectorBase):
             ),
         )
         if self.daily:
-            observe_days(events, marks, *state, out)
+            observe_days(events, marks, *state, self.rare, out)
             return out
         self.notes.reserve(events.shape[0])
         self.notes.held += int(observe_looks(events, marks, *state, self.notes.cells, out))
@@ -391,7 +401,10 @@ class ShareDetector(DetectorBase):
         edge = ((np.arange(BINS) + 1.0) / BINS) ** 2
         usual, high = edge[(rising >= self.honest_at).argmax(axis=1)], edge[(rising >= self.high_at).argmax(axis=1)]
         judged = np.where(high <= self.honest_max, usual, SILENT)
-        self.honest = np.where(total[:, 0] >= _VOTES_MIN, judged, UNKNOWN)
+        known = total[:, 0] >= _VOTES_MIN
+        self.honest = np.where(known, judged, UNKNOWN)
+        over = np.cumsum(self.votes[:, ::-1], axis=1)[:, ::-1]
+        self.rare = np.where(known[:, None], np.log((total + 1.0) / (over + 1.0)), self.cause_nats_max)
         self.votes = self.votes * _VOTES_DECAY
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
