@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from common import CACHE, say
 from numpy.typing import NDArray
-from watchbill.lab.trials.seeds import TUNED_MAX
 
 from watchbill.context.events import LOOK
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import DetectorBase, Surroundings
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.world import build_world
+from watchbill.lab.trials.seeds import TUNED_MAX
 from watchbill.runners.clock import SystemClock
 from watchbill.runners.engine import Engine
 from watchbill.runners.references import read_folder

@@ -23,7 +23,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "first_verdict.py": ([], []),
     "memory.py": ([], []),
     "step_latency.py": ([], []),
-    "detection_lab.py": (["--seeds", "2001", "--stress", "none", "--control-outlets", "30"], ["--seeds", "2001-2010"]),
+    "detection_lab.py": (["--seeds", "3001", "--stress", "none", "--control-outlets", "30"], ["--seeds", "3001-3010"]),
     "world_speed.py": ([], []),
     "real.py": (["--only", "schonlau,handover,webbots,control"], []),
     "rules_speed.py": (["--records", "100000"], []),
