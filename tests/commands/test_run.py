@@ -59,7 +59,7 @@ class Live:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         until(lambda: self.url or self.process.poll() is not None)
-        assert self.url, self.said
+        assert self.url, "".join(self.said)
 
     def _read(self) -> None:
         assert self.process.stderr is not None
