@@ -3,7 +3,9 @@
 Numba keeps a compiled kernel beside its module (or in the user's cache folder when that is read-only) and drops it when
 that module's file changes. It does not notice a change in a kernel of *another* file that was inlined, nor in a
 constant that came from there. Such a kernel would go on running yesterday's code after an upgrade, so its cache folder
-here carries a fingerprint of what it uses from other files.
+here carries a fingerprint of what it uses from other files. Numba also numbers the files of a kernel's compiled forms, and names one in
+its index before it is written: of two processes that compile at once, one may run the other's form, or one from before the
+upgrade. So a form's file is named here by what it was compiled for, and written first.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numba import config, njit
+from numba.core.caching import IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +34,19 @@ _config: Any = config  # numba fills its attributes from the environment when it
 _prints: dict[int, bytes] = {}
 """Fingerprint of each kernel so far, by the identity of its dispatcher (which lives as long as its module)."""
 _files: dict[str, bytes] = {}
+
+
+class KernelFile(IndexDataCacheFile):
+    """The compiled forms of one kernel on disk; safe for processes that compile at once."""
+
+    def save(self, key: object, data: object) -> None:
+        """Keep the form `data` of the signature and machine `key`."""
+        print_of = hashlib.sha256(repr((self._source_stamp, key)).encode()).hexdigest()[:16]
+        name = self._data_name_pattern.format(number=int(print_of, 16))
+        self._save_data(name, data)  # type: ignore[no-untyped-call] # numba has no types
+        # two writers of the index may lose one entry, which is then compiled once more
+        index = self._load_index()  # type: ignore[no-untyped-call]
+        self._save_index({**index, key: name})  # type: ignore[no-untyped-call]
 
 
 def kernel(function: F) -> F:
@@ -50,7 +66,8 @@ def kernel(function: F) -> F:
     foreign = _foreign(function)
     try:
         with _cache_folder(foreign):
-            compiled = njit(cache=True, nogil=True)(function)
+            compiled: Any = njit(cache=True, nogil=True)(function)
+            compiled._cache._cache_file.__class__ = KernelFile  # noqa: SLF001 - numba offers no other way in
     except RuntimeError:  # numba's "no locator available": nowhere to write
         compiled = njit(nogil=True)(function)
     _prints[id(compiled)] = hashlib.sha256(own + foreign).digest()
