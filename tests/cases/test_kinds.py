@@ -15,12 +15,13 @@ FAMILY = {
 @pytest.mark.parametrize(
     ("spoke", "role", "persons", "lone", "kind"),
     [
-        (["canary", "login_place"], "courier", 1, False, "canary"),
+        (["canary", "login_place"], "courier", 1, False, "leased"),
+        (["canary", "unexplained", "volume"], "courier", 2, False, "canary"),
         (["roster_status", "login_place"], "courier", 1, False, "leaver"),
         (["former_device", "rings"], "courier", 1, False, "leaver"),
         (["dormant"], "courier", 1, False, "leaver"),
         (["unexplained"], "device", 1, True, "device"),
-        (["canary"], "device", 1, True, "canary"),
+        (["canary"], "device", 1, True, "device"),
         (["unexplained"], "robot", 1, False, "service"),
         (["service"], "courier", 1, False, "service"),
         (["rings", "login_place"], "courier", 2, False, "ring"),

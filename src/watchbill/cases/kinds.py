@@ -25,9 +25,10 @@ def kind_of(
 ) -> str:
     """The kind of a case by its strongest clue.
 
-    Canary, device, leaver, service and ring go by what such a case alone shows. Else: the owner is active elsewhere at the
-    same time = hijacked; a number of several persons = shared; signs of another person or of bulk = leased; only looks
-    that no work explains, or that work explains too well = the owner himself.
+    Device, leaver, service and ring go by what such a case alone shows. Else: the owner is active elsewhere at the
+    same time = hijacked; a login from elsewhere = leased; a planted customer was met = canary; a number of several persons =
+    shared; other signs of another person or of bulk = leased; only looks that no work explains, or that work explains too
+    well = the owner himself.
 
     Args:
         evidence: detector id -> nats. families: detector id -> family. role: name. lone: a device that looks for itself.
@@ -35,13 +36,13 @@ def kind_of(
     spoke = {name for name, nats in evidence.items() if nats > SPOKE_NATS}
     spoken = {families.get(name, name) for name in spoke}
     by_clue = (
-        ("canary", "canary" in spoken),
         ("device", lone),
         ("leaver", "roster" in spoken or bool(spoke & _LEAVER)),
         ("service", role in _SERVICE_ROLES or "service" in spoken),
         ("ring", "graph" in spoken),
         ("hijacked", _ELSEWHERE in spoke and persons_of_account <= 1),
         ("leased", "login" in spoken),
+        ("canary", "canary" in spoken),
         ("shared", persons_of_account > 1),
         ("leased", bool(spoken & set(_SOMEBODY_ELSE))),
     )
