@@ -111,7 +111,7 @@ def test_a_case_of_a_device_is_shown_by_its_device(run: Run, tmp_path: Path) -> 
         "verdict", "c404", "dismissed", "--reason", "test", "--by", "r", "--home", tmp_path / "home"
     )  # renews the lists
     (row,) = [one for one in run("cases", "--home", tmp_path / "home", "--json").json["cases"] if not one["accounts"]]
-    assert (row["devices"], row["kind"], row["persons"]) == (["S9"], "canary", 2)
+    assert (row["devices"], row["kind"], row["persons"]) == (["S9"], "device", 2)
     assert "device S9" in run("cases", "--home", tmp_path / "home").out
     assert "device S9" in run("case", "show", row["id"], "--home", tmp_path / "home").out
     said = run(
