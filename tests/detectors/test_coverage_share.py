@@ -8,7 +8,7 @@ import pytest
 from watchbill.context.events import WORK
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import Surroundings
-from watchbill.detectors.coverage_share import Detector, _nats
+from watchbill.detectors.coverage_share import LINGER, Detector, _nats
 from watchbill.detectors.kernels import example_looks
 
 AROUND = Surroundings(accounts=4, outlets=2, roles=("service",))
@@ -62,3 +62,29 @@ def test_a_copy_of_the_outlets_list_is_found_although_colleagues_work_as_always(
     assert max(said[:8]) < 1
     assert said[8] > 3
     assert max(said[9:]) > 8
+
+
+def test_a_day_that_is_busy_for_a_whole_role_is_expected_of_each_of_its_accounts() -> None:
+    around = Surroundings(accounts=60, outlets=2, roles=("service", "courier"))
+    detector = Detector(Settings())
+    detector.grow(60)
+    rows = detector.rows[:60]
+    rows["mean"], rows["role"], rows["day"] = 60, np.arange(60) % 2, 5
+    rows["count"] = np.where(rows["role"] == 0, 120, 60)
+    rows["count"][1] = 6_000  # a harvest of one account is no rise of its role
+    detector.publish(0, around)
+    assert detector.crowd[0] == pytest.approx(2.0)
+    assert detector.crowd[1] < 1.1
+    rows["day"], rows["count"] = 6, 0
+    detector.publish(0, around)
+    assert detector.crowd[0] == pytest.approx(LINGER * 2.0)
+    rows["day"] = 7
+    detector.publish(0, around)
+    assert detector.crowd[0] == 1.0
+
+
+def test_an_outlet_that_changed_is_not_odd_for_ever() -> None:
+    usual = [day(d, {0: 60}, 1_000) for d in range(8)]
+    said = run([*usual, *(day(8 + d, {0: 180}, 1_000) for d in range(20))])
+    assert max(said[8:14]) > 3
+    assert said[-1] < 0.5 * max(said)

@@ -95,3 +95,19 @@ def test_a_surge_of_the_role_speaks_for_its_people() -> None:
     detector.publish(0, near)
     (said,) = detector.for_person(example_looks(1)[0], near)
     assert said.nats == -float(np.log(detector.surge[0])) < 0
+
+
+def test_a_role_that_clears_its_shelves_in_one_hour_is_known_for_it() -> None:
+    rng = np.random.default_rng(5)
+    counts = np.where(np.arange(10) == 9, 80, 4)[None, :] * np.ones((30, 1))
+    counts[rng.random((30, 10)) < 0.5] = 1  # not every evening, so that the profile by hour alone does not cover it
+    detector = Detector(Settings())
+    for account in range(30):
+        detector.observe(hours(rng.permuted(counts.astype(int), axis=1), account), around(60))
+        detector.publish(0, around(60))
+    assert detector.bursts[0] > 1.5
+    plain = Detector(Settings())
+    evening = hours(np.full((1, 1), 80), 50, 20_050)
+    plain.observe(hours(np.full((10, 10), 4), 50), around(60))
+    detector.observe(hours(np.full((10, 10), 4), 50), around(60))
+    assert detector.observe(evening.copy(), around(60)).max() < plain.observe(evening.copy(), around(60)).max()

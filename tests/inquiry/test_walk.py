@@ -68,6 +68,19 @@ def test_explained_looks_are_counted_by_account() -> None:
     assert (mine["looks"], mine["first"], mine["explained"], mine["days"]) == (5, 4, 3, 1)
 
 
+def test_reasons_that_come_late_and_hours_of_far_too_many_looks_are_counted() -> None:
+    late = [
+        {"waybill": "L1"},
+        {"kind": "scan", "outlet": "A", "waybill": "L1", "status": "arrived", "arrival": T0 + 60_000, "time": T0 - 1},
+    ]
+    assert habit(walked(late, accounts=roster(None)), "E1")["late"] == 1
+    rows = [
+        {"waybill": f"V{hour}-{n}", "time": T0 + hour * HOUR + n * 500, "arrival": T0 + hour * HOUR + n * 500}
+        for hour in (0, 3, 6) for n in range(900)
+    ]  # fmt: skip
+    assert habit(walked(rows, accounts=roster(None)), "E1")["volume_hours"] >= 2
+
+
 def test_roster_status_by_day() -> None:
     rows = [{"time": T0 + n * 24 * HOUR, "arrival": T0 + n * 24 * HOUR} for n in range(4)] + [
         {"account": "E2", "arrival": T0 + 96 * HOUR}
