@@ -59,6 +59,8 @@ class Live:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         until(lambda: self.url or self.process.poll() is not None)
+        if not self.url:
+            self.close()  # an open pipe would fail another test
         assert self.url, "".join(self.said)
 
     def _read(self) -> None:
