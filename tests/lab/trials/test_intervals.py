@@ -72,3 +72,14 @@ def test_bootstrap_of_a_quantile_holds_it_and_is_the_same_each_time() -> None:
     assert low < 20 < high
     assert bootstrap_quantile(values, worlds, 0.5) == (low, high)
     assert bootstrap_quantile([7, 7, 7], [0, 1, 2], 0.9) == (7, 7)
+
+
+@pytest.mark.parametrize("count", [300, 399, 400, 401, 1_507, 100_000])
+def test_poisson_of_large_counts_covers_the_count_and_goes_on_from_the_exact_one(count: int) -> None:
+    low, high = poisson(count)
+    assert low == pytest.approx(count - 1.96 * count**0.5, rel=0.01)
+    assert high == pytest.approx(count + 1.96 * count**0.5, rel=0.01)
+    assert low < count < high
+    exact, near = poisson(400), poisson(401)
+    assert 0.5 < near[0] - exact[0] < 1.5
+    assert 0.5 < near[1] - exact[1] < 1.5

@@ -16,6 +16,7 @@ Z95: Final = 1.959963984540054
 AGAIN: Final = 500
 """Bootstrap samples."""
 _STEPS: Final = 200
+_EXACT_MAX: Final = 400
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:
@@ -29,7 +30,15 @@ def wilson(hits: float, n: float) -> tuple[float, float]:
 
 
 def poisson(count: int) -> tuple[float, float]:
-    """95 % interval of a mean of which `count` was seen (Garwood 1936), by bisection of the Poisson tail."""
+    """95 % interval of a mean of which `count` was seen (Garwood 1936), by bisection of the Poisson tail.
+
+    Large counts by the cube root of Wilson and Hilferty (1931): exp(-mean) is nothing to a float from 745 on.
+    """
+    if count > _EXACT_MAX:
+        low, high = (
+            k * (1 - 1 / (9 * k) + sign * Z95 / (3 * sqrt(k))) ** 3 for k, sign in ((count, -1), (count + 1, 1))
+        )
+        return low, high
     low = 0.0 if count == 0 else _solve(lambda mean: 1 - _below(count - 1, mean), 0.025, count, rising=True)
     return low, _solve(lambda mean: _below(count, mean), 0.025, count, rising=False)
 
