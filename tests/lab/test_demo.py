@@ -54,3 +54,8 @@ def test_the_lab_builds_one_lease_and_knows_what_it_would_have_taken(
     assert len(one.lease.ids) == one.lease.looks
     assert 0 < one.records_unwatched() <= one.lease.looks
     assert one.lease.since < one.lease.until
+
+
+def test_a_step_on_a_device_that_looks_for_itself_is_told_by_its_device(demo: Demo) -> None:
+    demo._intervention({"device": "S9", "step": "step_up", "time": 5, "evidence": {"reason": 2.0}})
+    assert demo.tally.events == [(5, "device S9", "step_up (reason e=2)", False)]

@@ -246,15 +246,14 @@ class Demo:
             self.tally.renter_shown += 1
 
     def _intervention(self, change: dict[str, Any]) -> None:
-        tally, mine = self.tally, change["account"] == self.lease.account
+        who = change.get("account") or f"device {change['device']}"
+        tally, mine = self.tally, who == self.lease.account
         step = STEPS.index(change["step"])
         if mine and step >= STEP_UP and change["time"] >= self.lease.since and tally.stopped_at is None:
             tally.stopped_at, tally.shown_before_stop = int(change["time"]), tally.renter_shown
             tally.stopped_as = change["step"]
         why = ", ".join(f"{family} e={value:,.0f}" for family, value in change["evidence"].items() if value > 1)
-        tally.events.append(
-            (int(change["time"]), change["account"], f"{change['step']}" + (f" ({why})" if why else ""), mine)
-        )
+        tally.events.append((int(change["time"]), who, f"{change['step']}" + (f" ({why})" if why else ""), mine))
 
     # -- the end -----------------------------------------------------------------------------------------------
 
