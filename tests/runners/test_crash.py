@@ -36,6 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return _undisturbed(str(tmp_path_factory.mktemp("calm")))[0]
 
 
+@pytest.mark.timeout(600)  # a dozen starts, on a busy machine with nothing compiled yet
 def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     """Killed after a random number of batches, ten times; then left to finish."""
     rng = random.Random(SEED)
