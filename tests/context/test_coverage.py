@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from watchbill.context.coverage import COVERAGE_GATED, FEED_GATED, HABIT, Coverage
+from watchbill.context.coverage import BOTH, COVERAGE_GATED, FEED_GATED, HABIT, OPEN, Coverage, alone_of
 from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
-from watchbill.core.settings import GateSettings
+from watchbill.core.settings import GateSettings, ReasonSettings
 
 ROLES, OUTLETS = 3, 4
 
@@ -83,6 +83,27 @@ def test_malware_on_all_handsets_of_an_outlet_does_not_shut_the_gate_that_it_is_
     probe["first"], probe["lone"] = 0, 1
     made.mark(probe)
     assert not probe["gated"][0] & COVERAGE_GATED
+
+
+def test_a_stranger_is_judged_by_reasons_only_where_his_own_past_had_them_too() -> None:
+    roles = ["courier", "unknown"]
+    alone = alone_of(roles, ReasonSettings())
+    assert alone.tolist() == [1, BOTH]
+    made = Coverage(2, GateSettings(), alone)
+    made.habits = np.zeros(20, HABIT)
+    for day in range(1, 4):
+        for account in range(4):
+            made.mark(looks(account, 1, -1, 40, 2, day=day))
+        made.mark(looks(9, 1, -1, 10, 60, day=day))  # his work leaves no trace that a stranger's reasons know
+        made.publish(OUTLETS)
+    assert made.role_said[1] == OPEN
+    gated = []
+    for account in (0, 9, 12):
+        probe = looks(account, 1, -1, 1, day=4)
+        probe["first"] = 0
+        made.mark(probe)
+        gated.append(bool(probe["gated"][0] & COVERAGE_GATED))
+    assert gated == [False, True, True]
 
 
 def test_a_group_of_few_is_no_standard_for_itself() -> None:

@@ -41,6 +41,10 @@ HABIT: Final = np.dtype(
 CLOSED: Final = 1
 OPEN: Final = 2
 NEVER: Final = 2
+BOTH: Final = 3
+STRANGERS: Final = "unknown"
+"""The role of accounts that the roster does not hold: people of all roles, so that the others' median says little about one of them.
+What a stranger's own past days have shown must say the same (BOTH)."""
 _DECAY: Final = np.float32(0.85)
 _DAY_LOOKS_MAX: Final = 200.0
 _LOOKS_MIN: Final = 5.0
@@ -59,7 +63,10 @@ def _is_open(
     at = event.outlet_id * roles + event.role
     if event.outlet_id >= 0 and at < group_open.shape[0] and group_open[at]:
         said = group_open[at]
-    if said or not alone[event.role]:
+    if alone[event.role] == BOTH:
+        if said != OPEN:
+            return False
+    elif said or not alone[event.role]:
         return bool(said == OPEN)
     past = habit.past_looks if habit.day == event.day else habit.looks
     explained = habit.past_explained if habit.day == event.day else habit.explained
@@ -98,9 +105,13 @@ def _mark(
 
 
 def alone_of(roles: list[str], settings: ReasonSettings) -> NDArray[np.uint8]:
-    """uint8[roles]: 1 where an account's own past may open the gate (`Role.alone`), NEVER where nothing may."""
-    said = [settings.roles.get(name) for name in roles]
-    return np.array([0 if role is None else int(role.alone) if role.judged else NEVER for role in said], np.uint8)
+    """uint8[roles]: 1 where an account's own past may open the gate (`Role.alone`), NEVER where nothing may, BOTH for strangers."""
+    out = np.zeros(len(roles), np.uint8)
+    for code, name in enumerate(roles):
+        role = settings.roles.get(name)
+        if role is not None:
+            out[code] = NEVER if not role.judged else BOTH if name == STRANGERS else int(role.alone)
+    return out
 
 
 class Coverage:
