@@ -15,8 +15,11 @@ JUDGED_MIN: Final = 1001
 """Seeds from here on are judged; what was tuned on them is worth nothing. Between the two lies nobody's land."""
 SEEDS_MAX: Final = 1000
 TUNED_KINDS: Final = frozenset(
-    {"blatant_lease", "list_decryption", "device_ring", "leaver_reuse", "low_and_slow", "concurrent_owner"}
-)
+    {
+        "blatant_lease", "collusion", "concurrent_owner", "device_ring", "fresh_parcels", "half_explained", "leaver_reuse",
+        "list_decryption", "low_and_slow", "outlet_harvest", "scanner_malware", "service_abuse", "slow_sixty", "vip_snoop",
+    }
+)  # fmt: skip
 """Kinds of attack that somebody looked at while setting thresholds. Whoever tunes on another one adds it here."""
 
 Purpose = Literal["tuned", "judged"]
