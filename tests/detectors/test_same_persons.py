@@ -55,3 +55,10 @@ def test_masked_and_gated_looks_say_nothing_and_a_late_reason_takes_back() -> No
     detector = Detector(Settings())
     detector.grow(1)
     assert detector.marks(events).tolist() == [PASS, PASS, PAID]
+
+
+def test_who_is_busy_is_read_from_the_published_table_only_also_before_the_first() -> None:
+    detector = Detector(Settings())
+    detector.grow(1)
+    detector.marks(looks(*[7] * int(BUSY_MIN + 2), reason=1))
+    assert (detector.counts.max(), detector.busy.max()) == (BUSY_MIN + 2, 0)

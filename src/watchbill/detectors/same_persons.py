@@ -100,7 +100,7 @@ class Detector(ShareDetector):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.persons: NDArray[np.void] = np.zeros(0, PERSONS)
-        self.counts = self.busy = np.zeros(_CELLS_MIN, np.uint16)
+        self.counts, self.busy = np.zeros(_CELLS_MIN, np.uint16), np.zeros(_CELLS_MIN, np.uint16)
         self.over = np.array([BUSY_MIN])
 
     def grow(self, accounts: int) -> None:
