@@ -115,6 +115,18 @@ def test_ten_million_duplicates_in_small(tmp_path: Path) -> None:
     one.close()
 
 
+def test_a_checkpoint_before_the_first_record_stops_no_start(tmp_path: Path) -> None:
+    first = engine(tmp_path)
+    assert first.checkpoint()
+    first.take(batch(look(1)))
+    first.close()
+    second = engine(tmp_path)  # recovers from the checkpoint at height 0, which names no settings
+    second.take(batch(look(2)))
+    assert (second.counts.kinds, second.kept.in_force != {}) == ({"view": 2}, True)
+    second.close()
+    assert ids(tmp_path) == ["r1", "r2"]
+
+
 def test_two_writers(tmp_path: Path) -> None:
     one = engine(tmp_path)
     with pytest.raises(LedgerBusy, match="another process"):

@@ -132,7 +132,8 @@ class Engine:
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
         self.outputs.findings.rewind(int(state.get("findings_bytes", 0)))
-        self.pipeline = Pipeline(self.kept.take(state["settings"]))
+        # a checkpoint from before the first record names none: nothing was judged under any
+        self.pipeline = Pipeline(self.kept.take(state["settings"]) if state["settings"] else self.settings)
         # names first, then the tables, whose arrays index them
         self.pipeline.restore(state)
         for name, key in state["references"].items():
