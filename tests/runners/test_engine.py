@@ -115,6 +115,20 @@ def test_ten_million_duplicates_in_small(tmp_path: Path) -> None:
     one.close()
 
 
+def test_changes_of_standing_are_heard_and_come_again_after_a_kill(tmp_path: Path) -> None:
+    heard: list[tuple[int, str]] = []
+
+    def hear(rows: list[dict[str, Any]]) -> None:
+        heard.extend((row["seq"], row["step"]) for row in rows)
+
+    first = Engine(tmp_path, Settings(), ManualClock(START), on_said=hear)
+    first.take(batch(*(look(number) for number in range(400))))
+    first.close()  # no checkpoint: a kill
+    said, heard = heard, []
+    Engine(tmp_path, Settings(), ManualClock(START), on_said=hear).close()
+    assert said == heard != []
+
+
 def test_a_checkpoint_before_the_first_record_stops_no_start(tmp_path: Path) -> None:
     first = engine(tmp_path)
     assert first.checkpoint()

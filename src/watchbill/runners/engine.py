@@ -65,11 +65,15 @@ class Counts:
 
 
 class Engine:
-    """One home, opened for writing; `replay` says that history is being replayed (docs/decisions/0006)."""
+    """One home, opened for writing; `replay` says that history is being replayed (docs/decisions/0006).
+
+    `on_said` hears the changes of standing (rows of interventions.ndjson) of each step once they are durable, in order of
+    seq; after a restart those after the last checkpoint come again, so a hearer counts each (seq, who, step) once.
+    """
 
     def __init__(
         self, home: Path, settings: Settings | None, clock: Clock, *, limits: RecordLimits | None = None,
-        replay: bool = False,
+        replay: bool = False, on_said: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> None:  # fmt: skip
         """Open a home and bring its state up to the journal; `settings` None = those in force stay.
 
@@ -87,6 +91,7 @@ class Engine:
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
+        self.on_said = on_said or (lambda _rows: None)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self.timed: list[Timed] = []  # control records that wait for their arrival, by arrival
         self._seeded = not replay or self.journal.height > 0
@@ -352,6 +357,8 @@ class Engine:
                 )
                 self.outputs.say(said)
                 self.counts.interventions += len(said)
+                if said:
+                    self.on_said(said)
             else:
                 whole = stop - start == table.num_rows
                 self._step_records(table if whole else table.slice(start, stop - start).combine_chunks(), seq + start)
@@ -366,6 +373,8 @@ class Engine:
         self._count(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + records.num_rows
         self.on_step(columns, output)
+        if output.interventions:
+            self.on_said(output.interventions)
 
     def _hear(self, records: pa.Table, arrivals: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Note the rhythm of the source (a frame holds one source's records)."""
