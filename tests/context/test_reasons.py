@@ -567,6 +567,16 @@ def test_tokens_weigh_by_subjects_and_fields(events_of: Events, tables: Tables) 
     assert events_of(made, looks)["weight"].tolist() == [5, 10, 0, 0, 1]
 
 
+@pytest.mark.parametrize(("minutes", "explains"), [(29, True), (31, False)])
+def test_a_ticket_opened_soon_after_the_look_explains_it(
+    events_of: Events, tables: Tables, minutes: int, explains: bool
+) -> None:
+    later = START + minutes * MINUTE
+    ticket = {"kind": "ticket", "time": later, "ticket": "t", "state": "open", "type": "claim", "waybill": "w"}
+    events = events_of(context(tables), [view(START, "claim"), ticket])
+    assert (RETRACT in events["kind"].tolist()) == explains
+
+
 def test_a_canary_is_seen_by_waybill_and_by_subject_once_it_is_placed(events_of: Events, tables: Tables) -> None:
     made = context(tables)
     made.apply(

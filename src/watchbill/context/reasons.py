@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 def _ticket_holds(
     known: Known, rule: NDArray[np.int64], who: np.uint64, item: np.uint64, ticket: np.uint64, time: int
 ) -> bool:
-    window, early, nobody = rule[WINDOW], known.limits[0], np.uint64(0)
+    window, early, nobody = rule[WINDOW], known.limits[5], np.uint64(0)
     for c in range(CLASSES_MAX):
         if not rule[CLASSES] >> c & 1:
             continue
