@@ -74,7 +74,13 @@ def verdict_table(said: Sequence[_Said]) -> pa.Table:
         np.concatenate(parts)
         for parts in zip(
             *(
-                (v.columns.seq[v.verdicts.row], v.verdicts.decision, v.verdicts.reason, v.verdicts.score, v.verdicts.left)
+                (
+                    v.columns.seq[v.verdicts.row],
+                    v.verdicts.decision,
+                    v.verdicts.reason,
+                    v.verdicts.score,
+                    v.verdicts.left,
+                )
                 for v in said
             ),
             strict=True,
