@@ -286,6 +286,7 @@ class LimitSettings(Section):
     devices_max: int = Field(default=200_000, ge=0)
     outlets_max: int = Field(default=200_000, ge=1)
     decisions_max: int = Field(default=1_000_000, ge=0)
+    decision_hours: float = Field(default=24, gt=0, le=24 * 7)
     reference_rows_max: int = Field(default=50_000_000, ge=1)
 
 

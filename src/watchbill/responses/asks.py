@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from watchbill.responses.masks import MASKED, PLAIN, Level
@@ -36,6 +37,14 @@ class Ask:
     reason: str = ""
     results: int | None = None
     page: int | None = None
+
+
+def identity_of(caller: str, ask: Ask) -> str:
+    """The decision's identifier (32 hex digits): the same for the same request of the same caller with the same content.
+
+    So a request that is sent again is the same look, and an identifier used again for something else is another one.
+    """
+    return hashlib.blake2b(repr((caller, *astuple(ask))).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

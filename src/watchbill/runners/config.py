@@ -7,6 +7,7 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from pydantic import ValidationError
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
 from watchbill.records.limits import RecordLimits
+from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
+from watchbill.runners.desk import DeskSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +37,7 @@ _KNOWN: Final = (
     "records",
     "sources",
     "http",
+    "decisions",
     "checkpoint_seconds",
     "reload_seconds",
 )
@@ -49,6 +53,7 @@ class RunConfig:
     records: RecordLimits = field(default_factory=RecordLimits)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     http: Mapping[str, Any] = field(default_factory=dict)
+    decisions: DeskSettings | None = None
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
@@ -70,6 +75,9 @@ def load_config(path: Path) -> RunConfig:
     except ValidationError as error:
         raise SettingsError(fault_of(error), where=f"{path.name} [records]", todo="see docs/settings.md") from error
     reference = data.get("reference")
+    for name in _table(data, "sources", path):
+        if name.startswith(CONTROL_PREFIX) or name == CONTROL_SOURCE:
+            raise SettingsError(f"[sources.{name}] has a name of ours", where=path.name, todo="choose another name")
     return RunConfig(
         home=base / str(data.get("home", "watchbill-home")),
         reference=base / str(reference) if reference else None,
@@ -77,10 +85,25 @@ def load_config(path: Path) -> RunConfig:
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
+        decisions=_decisions(data, path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
     )
+
+
+def _decisions(data: Mapping[str, Any], path: Path) -> DeskSettings | None:
+    if "decisions" not in data:
+        return None
+    try:
+        settings = DeskSettings.model_validate(_table(data, "decisions", path))
+    except ValidationError as error:
+        where = f"{path.name} [decisions]"
+        raise SettingsError(fault_of(error), where=where, todo="see docs/decide.md") from None
+    if not settings.callers:
+        todo = "add a [decisions.callers.NAME] table with token_env"
+        raise SettingsError("nobody may ask for decisions", where=f"{path.name} [decisions]", todo=todo)
+    return settings
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

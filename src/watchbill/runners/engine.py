@@ -25,10 +25,14 @@ from watchbill.records.columns import columns_of
 from watchbill.records.dedup import CONFLICT_REASON, Seen
 from watchbill.records.limits import RecordLimits
 from watchbill.records.quarantine import to_ndjson
+from watchbill.records.schema import CONTROL_SOURCE, DECIDE_SOURCE
 from watchbill.records.validate import stamp_arrival
+from watchbill.responses.masks import DEFAULT_MATRIX
 from watchbill.rules.bundle import RuleSource, ruleset_of
+from watchbill.runners.askrecords import DECISION
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
-from watchbill.runners.controls import CONTROL_SOURCE, Timed, control_table, runs_of, with_controls
+from watchbill.runners.controls import Timed, control_table, runs_of, with_controls
+from watchbill.runners.deciding import Decisions
 from watchbill.runners.judging import judge
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
@@ -115,6 +119,7 @@ class Engine:
         self.positions: dict[str, dict[str, Any]] = {}
         self.heard: dict[str, Heard] = {}
         self.masking: dict[str, str] = {}
+        self.decisions = Decisions()
         self.counts = Counts()
         self.arrival = 0
         self.done = 0
@@ -133,6 +138,13 @@ class Engine:
             start = Mark(*found[1]["mark"])
         for _, seq, frame in read_from(self.home, from_seq=self.done, start=start):
             self._again(seq, frame)
+        for columns in self.decisions.left_open(self.pipeline.context.roles, DEFAULT_MATRIX, self.digest):
+            self._control.append((DECISION, columns))
+
+    @property
+    def digest(self) -> str:
+        """Of the settings in force."""
+        return self.kept.in_force.get("digest", "")
 
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
@@ -151,6 +163,7 @@ class Engine:
         self.positions = state["positions"]
         self.heard = {name: Heard(last, pauses) for name, (last, pauses) in state["heard"].items()}
         self.masking = state["masking"]
+        self.decisions.restore(state)
         self.counts = Counts(**state["counts"])
         self.arrival, self.done = int(state["arrival"]), height
 
@@ -232,6 +245,11 @@ class Engine:
     def control(self, kind: str, payload: dict[str, Any]) -> None:
         """Journal a control record (`wb.*`) before the next records."""
         self._control.append((kind, payload))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether control records wait for the next commit."""
+        return bool(self._control)
 
     def take(self, batch: Batch, *, live_now: int | None = None) -> int:
         """Journal a batch durably and step over it.
@@ -369,6 +387,8 @@ class Engine:
         output = self.pipeline.step(columns)
         labels = self.pipeline.context.labels
         self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings)
+        if output.asked:
+            self.decisions.note(output.asked, records)
         self._hear(records, columns.arrival)
         self._count(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + records.num_rows
@@ -378,8 +398,8 @@ class Engine:
 
     def _hear(self, records: pa.Table, arrivals: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Note the rhythm of the source (a frame holds one source's records)."""
-        if records.num_rows:
-            source = records.column("source")[0].as_py()
+        source = records.column("source")[0].as_py() if records.num_rows else DECIDE_SOURCE
+        if source != DECIDE_SOURCE:  # nobody promised to ask at any hour
             self.heard.setdefault(source, Heard()).hear(arrivals)
 
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
@@ -387,6 +407,8 @@ class Engine:
         told = json.loads(extra)
         if kind == "wb.verdict":
             return judge(self.pipeline, told, seq)
+        if kind == DECISION:
+            self.decisions.obey(told)
         if kind == "wb.settings":
             before = self.kept.in_force
             settings = self.kept.take(told)
@@ -438,6 +460,7 @@ class Engine:
             "arrival": self.arrival, "counts": vars(self.counts),
             "heard": {name: [heard.last, heard.pauses] for name, heard in self.heard.items()},
         }  # fmt: skip
+        state |= self.decisions.snapshot()
         if self.rules_kept.in_force:
             state["rules"] = {"in_force": self.rules_kept.in_force, "state": self.pipeline.rules.snapshot()}
         try:

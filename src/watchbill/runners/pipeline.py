@@ -17,12 +17,12 @@ import numpy as np
 from watchbill.cases.book import CaseBook, Signal
 from watchbill.context.context import Context, grown
 from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
-from watchbill.context.events import LOOK, RETRACT
+from watchbill.context.events import CONFIRM, LOOK, RETRACT
 from watchbill.context.lone import device_of
 from watchbill.context.roster import post_at
 from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors, surroundings_of
 from watchbill.detectors.kernels import LookNotes
-from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
+from watchbill.responses.policy import CHANGE, DO_MASK, STANDING, STEPS, apply_policy, spans_ms, thresholds
 from watchbill.rules.ruleset import RuleSet
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.learning import learned_prior, suspected, until_of
@@ -59,12 +59,27 @@ class Verdicts:
 
 
 @dataclass(slots=True)
+class Asked:
+    """One row a look of a batch that was asked about: `row` in the batch, decision, role and the account's standing.
+
+    `decision` indexes responses.policy.DECISIONS, `step` STEPS, `role` Context.roles; `until` is epoch ms.
+    """
+
+    row: NDArray[np.int32]
+    decision: NDArray[np.uint8]
+    role: NDArray[np.uint8]
+    step: NDArray[np.uint8]
+    until: NDArray[np.int64]
+
+
+@dataclass(slots=True)
 class Output:
-    """What a step says: verdicts, interventions as rows of interventions.ndjson, findings of users' rules."""
+    """What a step says: verdicts, interventions as rows of interventions.ndjson, findings of users' rules, answers to asks."""
 
     verdicts: Verdicts
     interventions: list[dict[str, Any]]
     findings: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
 
 
 class Pipeline:
@@ -118,13 +133,18 @@ class Pipeline:
         parts: list[Verdicts] = []
         interventions: list[dict[str, Any]] = []
         self._findings: list[dict[str, Any]] = []
+        self._asked: list[Asked] = []
+        answered = 0
         for start, stop in self._cuts(columns):
             piece = columns if stop - start == len(columns) else columns.cut(start, stop)
             verdicts, changes = self._piece(piece)
             verdicts.row = verdicts.row + np.int32(start)
+            for asked in self._asked[answered:]:
+                asked.row = asked.row + np.int32(start)
+            answered = len(self._asked)
             parts.append(verdicts)
             interventions += changes
-        return Output(_joined(parts), interventions, self._findings)
+        return Output(_joined(parts), interventions, self._findings, self._asked)
 
     def _cuts(self, columns: Columns) -> Iterator[tuple[int, int]]:
         """Pieces within one table tick and one UTC hour; tables are published where a new tick begins."""
@@ -186,12 +206,29 @@ class Pipeline:
         rows = self._gather(changes[:count], events, records, columns, said, posterior)
         name_rules(findings, rows, self.book)
         self._findings += findings
-        looks = events["kind"] == LOOK
+        if columns.asked.any():
+            self._answer(columns, facts, events, decisions)
+        looks = (events["kind"] == LOOK) | (events["kind"] == CONFIRM)
         verdicts = Verdicts(
             events["row"][looks], decisions[looks], events["reason"][looks], posterior[looks], left[looks]
         )
         verdicts.left = np.where(verdicts.left < 0, -1 - verdicts.left, verdicts.left)
         return verdicts, rows
+
+    def _answer(
+        self, columns: Columns, facts: NDArray[np.void], events: NDArray[np.void], decisions: NDArray[np.uint8]
+    ) -> None:
+        """Note what each look that was asked about got; what showed nothing in plain confirms no plain look later."""
+        at = np.flatnonzero((events["kind"] == LOOK) & columns.asked[events["row"]])
+        rows, who = events["row"][at], events["account"][at]
+        got = np.where(who >= 0, decisions[at], DO_MASK).astype(
+            np.uint8
+        )  # past accounts_max nobody has a bound to keep
+        standing = self.standing[np.maximum(who, 0)]
+        step = np.where(who >= 0, standing["step"], 0).astype(np.uint8)
+        until = np.where(step > 0, standing["until"], 0)
+        self._asked.append(Asked(rows, got, events["role"][at], step, until))
+        self.context.given.withhold(columns, np.ascontiguousarray(facts["account"]), rows[got > 0].astype(np.int64))
 
     def _note(
         self, change: np.void, events: NDArray[np.void], columns: Columns, said: dict[str, NDArray[np.float32]],
