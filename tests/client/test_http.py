@@ -256,8 +256,9 @@ def test_what_an_earlier_process_left_is_delivered_by_the_next(pdp: Pdp, tmp_pat
     assert [record["waybill"] for record in pdp.records] == ["W1"]
 
 
-def test_an_answer_of_a_server_that_cannot_write_counts_as_none(pdp: Pdp, tmp_path: Path) -> None:
-    pdp.decide = lambda one: closed(one, "d1", "unavailable")
+@pytest.mark.parametrize("why", ["unavailable", "late"])
+def test_an_answer_of_a_server_that_cannot_write_or_is_slow_counts_as_none(pdp: Pdp, tmp_path: Path, why: str) -> None:
+    pdp.decide = lambda one: closed(one, "d1", why)
     one = few(pdp.url, tmp_path / "spool")
     assert one.decide([ask()])[0].reveals
     one.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ PHONE = "recipient.phone"
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 asks = st.builds(
     Ask, request=st.from_regex(r"[a-z0-9]{1,9}", fullmatch=True), account=names, kind=st.sampled_from(["view", "search", "export", "print"]), device=names | st.just(""),
-    ip=names | st.just(""), session=names | st.just(""), app=names | st.just(""), waybill=names,
+    ip=st.ip_addresses().map(str) | st.just(""), session=names | st.just(""), app=names | st.just(""), waybill=names,
     subjects=st.lists(names, max_size=3, unique=True).map(tuple), fields=st.lists(names, min_size=1, max_size=3, unique=True).map(tuple),
     ticket=names | st.just(""), reason=names | st.just(""), results=st.none() | st.integers(0, 9), page=st.none() | st.integers(0, 9),
 )  # fmt: skip
@@ -65,6 +66,10 @@ def test_several_questions_arrive_in_order(several: list[Ask]) -> None:
     assert [one.ask.account for one in found.questions if isinstance(one, Question)] == [ask.account for ask in several]
 
 
+def test_an_address_that_is_none_is_left_out() -> None:
+    assert read_one(json.loads(body_of([replace(ASK, ip="unknown")])[1]), "r1").ask == replace(ASK, ip="")
+
+
 def test_without_a_waybill_the_first_customer_is_the_resource() -> None:
     ask = Ask("r", "a", "search", subjects=("c1", "c2"), fields=(PHONE,))
     asked = read_one(json.loads(body_of([ask])[1]), "r").ask
@@ -80,7 +85,7 @@ def test_without_a_waybill_the_first_customer_is_the_resource() -> None:
         Ask("r", "a", waybill="W" * 1025, fields=(PHONE,)), Ask("r", "a", waybill="W", fields=("",)),
         Ask("r", "a", "peek", waybill="W", fields=(PHONE,)), Ask("r", "a", waybill="\ud800", fields=(PHONE,)),
         Ask("r", "a", subjects=("c",) * 10_001, fields=(PHONE,)), Ask("编号", "a", waybill="W", fields=(PHONE,)),
-        Ask("", "a", waybill="W", fields=(PHONE,)), Ask("r\r\nX: y", "a", waybill="W", fields=(PHONE,)),
+        Ask("r" * 201, "a", waybill="W", fields=(PHONE,)), Ask("", "a", waybill="W", fields=(PHONE,)), Ask("r\r\nX: y", "a", waybill="W", fields=(PHONE,)),
     ],
 )  # fmt: skip
 def test_questions_that_could_not_be_read_are_not_sent(ask: Ask) -> None:

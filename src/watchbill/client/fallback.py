@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FEW: Final = "few"
 """`Decided.why` of a look that was given without an answer: it stands in the spool, and the caller need not log it."""
 UNAVAILABLE: Final = "unavailable"
+NO_ANSWER: Final = (UNAVAILABLE, "late")
+"""`Decided.why` of answers by which Watchbill says that it could not decide: it cannot write (a full disk), or was too slow."""
 _NS_A_MS: Final = 1_000_000
 _COPIED: Final = ("account", "device", "ip", "session", "app", "waybill", "ticket", "reason")
 

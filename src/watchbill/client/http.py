@@ -18,7 +18,7 @@ import httpx
 from watchbill.client.allowance import Allowance
 from watchbill.client.breaker import Breaker
 from watchbill.client.courier import Courier
-from watchbill.client.fallback import FEW, UNAVAILABLE, Fallback
+from watchbill.client.fallback import FEW, NO_ANSWER, Fallback
 from watchbill.client.spool import Post, Spool
 from watchbill.client.wire import BATCH_MAX, RECORDS_PATH, AnswerError, body_of, read_answers
 
@@ -115,7 +115,7 @@ class HttpClient:
             return [await self._closed(ask, outage=outage) for ask in asks]
         for at, (ask, decided) in enumerate(zip(asks, found, strict=True)):
             self._fallback.heard(ask, decided)
-            if decided.why == UNAVAILABLE:  # it is up, but cannot write (a full disk, say)
+            if decided.why in NO_ANSWER:
                 found[at] = await self._closed(ask, outage=True)
         return found
 

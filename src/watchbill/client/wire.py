@@ -7,6 +7,7 @@ An answer that cannot be read is an `AnswerError`, never a grant; an obligation 
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from watchbill.core.errors import ContractError
@@ -24,6 +25,7 @@ ABLE: Final = ("step-up", "session_termination", "custom")
 BATCH_MAX: Final = 100
 LIST_MAX: Final = 10_000
 TEXT_MAX: Final = 1024
+REQUEST_MAX: Final = 200
 GRANTS: Final = ("allow", "mask", "ask_reason")
 REFUSALS: Final = ("step_up", "throttle", "deny")
 _STEPS: Final = ("none", "mask", "ask_reason", "step_up", "throttle", "end_session", "suspend")
@@ -65,6 +67,8 @@ def _evaluation(ask: Ask) -> dict[str, Any]:
         resource = {"type": "customer", "id": ask.subjects[0], "properties": more}
     counts = {name: value for name, value in (("results", ask.results), ("page", ask.page)) if value is not None}
     context: dict[str, Any] = {name: value for name in _CONTEXT if (value := getattr(ask, name))}
+    if not _is_address(ask.ip):
+        context.pop("ip", None)  # a proxy's nonsense in the address must not make the look unaskable
     context["obligations_supported"] = list(ABLE)
     return {
         "subject": {"type": "device" if lone else "account", "id": ask.device if lone else ask.account},
@@ -72,6 +76,14 @@ def _evaluation(ask: Ask) -> dict[str, Any]:
         "resource": resource,
         "context": context,
     }
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check(ask: Ask) -> None:
@@ -86,9 +98,11 @@ def _check(ask: Ask) -> None:
     if any(len(text) > TEXT_MAX for text in texts) or len(ask.subjects) > LIST_MAX or len(ask.fields) > LIST_MAX:
         todo = f"At most {LIST_MAX} customers and fields, texts of at most {TEXT_MAX} characters"
         raise ContractError("is too large", where="the question", todo=todo)
-    if not (ask.request and ask.request.isascii() and ask.request.isprintable()):  # it travels as a header
+    if not (
+        0 < len(ask.request) <= REQUEST_MAX and ask.request.isascii() and ask.request.isprintable()
+    ):  # a header's value
         todo = "Make one of letters and digits, a new one for each look"
-        raise ContractError("its request id is empty or not ASCII", where="the question", todo=todo)
+        raise ContractError("its request id is empty, too long or not ASCII", where="the question", todo=todo)
     if not all((*ask.subjects, *ask.fields)) or not ask.fields:
         raise ContractError("an empty field or customer", where="the question", todo="Name what will be shown")
     if not (ask.account or ask.device) or not (ask.waybill or ask.subjects) or ask.kind not in LOOK_KINDS:
