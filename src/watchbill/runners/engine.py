@@ -7,7 +7,7 @@ a height; recovery loads it, replays the journal after it, and goes on. What is 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -30,8 +30,9 @@ from watchbill.records.validate import stamp_arrival
 from watchbill.responses.masks import DEFAULT_MATRIX
 from watchbill.rules.bundle import RuleSource, ruleset_of
 from watchbill.runners.askrecords import DECISION
-from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
+from watchbill.runners.checkpoint import CheckpointWriter, load_checkpoint
 from watchbill.runners.controls import Timed, control_table, runs_of, with_controls
+from watchbill.runners.counts import Counts
 from watchbill.runners.deciding import Decisions
 from watchbill.runners.judging import judge
 from watchbill.runners.lookup import sealed_lookup
@@ -52,20 +53,6 @@ if TYPE_CHECKING:
     from watchbill.runners.pipeline import Output
 
 _RETRY_SECONDS: Final = 1.0
-
-
-@dataclass
-class Counts:
-    """What a home has taken in."""
-
-    kinds: dict[str, int] = field(default_factory=dict)
-    duplicates: int = 0
-    quarantined: int = 0
-    looks: int = 0
-    decisions: dict[str, int] = field(default_factory=dict)
-    interventions: int = 0
-    first_time: int | None = None
-    last_time: int | None = None
 
 
 class Engine:
@@ -92,6 +79,7 @@ class Engine:
         self.journal = Journal.open(home)
         self.outputs = OutputFiles(home)
         self.reading: set[str] = set()
+        self._writer = CheckpointWriter()
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
@@ -390,7 +378,7 @@ class Engine:
         if output.asked:
             self.decisions.note(output.asked, records)
         self._hear(records, columns.arrival)
-        self._count(records, output.verdicts.decision, len(output.interventions))
+        self.counts.add(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + records.num_rows
         self.on_step(columns, output)
         if output.interventions:
@@ -423,27 +411,16 @@ class Engine:
             self.pipeline.apply(change["table"], self.references.take(change["table"], change["digest"]))
         return []
 
-    def _count(self, records: pa.Table, decisions: np.ndarray[Any, Any], interventions: int) -> None:
-        counts = self.counts
-        for item in pc.value_counts(records.column("kind")).to_pylist():
-            counts.kinds[item["values"]] = counts.kinds.get(item["values"], 0) + item["counts"]
-        if records.num_rows:
-            span = pc.min_max(records.column("time")).as_py()
-            counts.first_time = span["min"] if counts.first_time is None else min(counts.first_time, span["min"])
-            counts.last_time = span["max"] if counts.last_time is None else max(counts.last_time, span["max"])
-        counts.looks += int(decisions.shape[0])
-        for code, number in enumerate(np.bincount(decisions).tolist()):
-            if number:
-                counts.decisions[str(code)] = counts.decisions.get(str(code), 0) + number
-        counts.interventions += interventions
-
     # -- checkpoints -------------------------------------------------------------------------------------------
 
-    def checkpoint(self) -> bool:
-        """Write the state at the height that is stepped over.
+    def checkpoint(self, *, wait: bool = True) -> bool:
+        """Write the state at the height that is stepped over; `wait` = False writes it beside what goes on.
 
-        False (and said) when the disk did not take it: the journal holds everything, and the next one comes.
+        False (and said) when the disk did not take it: the journal holds everything, and the next one comes. Without
+        waiting that is told the next time, and nothing is done while the last one is still being written.
         """
+        if not wait and self._writer.busy:
+            return True
         mark = read_mark(self.home) or Mark(0, 0, 0, 0)
         while True:
             try:
@@ -464,7 +441,10 @@ class Engine:
         if self.rules_kept.in_force:
             state["rules"] = {"in_force": self.rules_kept.in_force, "state": self.pipeline.rules.snapshot()}
         try:
-            save_checkpoint(self.home, self.done, state)
+            self._writer.wait()
+            self._writer.start(self.home, self.done, state)
+            if wait:
+                self._writer.wait()
         except OSError as error:
             why = error.strerror or type(error).__name__
             self.on_full(
@@ -475,6 +455,8 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the home."""
+        with suppress(OSError):
+            self._writer.wait()
         self.journal.close()
 
 
