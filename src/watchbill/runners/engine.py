@@ -127,6 +127,7 @@ class Engine:
         if found is None:
             self.outputs.rewind(0, 0)
             self.outputs.findings.rewind(0)
+            self.outputs.shadow.rewind(0)
         else:
             self._restore(*found)
             # by position, not by height: frames that hold no record share a height
@@ -137,6 +138,7 @@ class Engine:
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
         self.outputs.findings.rewind(int(state.get("findings_bytes", 0)))
+        self.outputs.shadow.rewind(int(state.get("shadow_bytes", 0)))
         # a checkpoint from before the first record names none: nothing was judged under any
         self.pipeline = Pipeline(self.kept.take(state["settings"]) if state["settings"] else self.settings)
         # names first, then the tables, whose arrays index them
@@ -368,7 +370,7 @@ class Engine:
         columns = columns_of(records, seq)
         output = self.pipeline.step(columns)
         labels = self.pipeline.context.labels
-        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings)
+        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings, output.shadow)
         self._hear(records, columns.arrival)
         self._count(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + records.num_rows
@@ -433,7 +435,8 @@ class Engine:
         state: dict[str, Any] = self.pipeline.snapshot()
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
-            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
+            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length,
+            "shadow_bytes": self.outputs.shadow.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
             "positions": self.positions, "masking": self.masking, "settings": self.kept.in_force,
             "arrival": self.arrival, "counts": vars(self.counts),
             "heard": {name: [heard.last, heard.pauses] for name, heard in self.heard.items()},
