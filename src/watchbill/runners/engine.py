@@ -27,7 +27,6 @@ from watchbill.records.limits import RecordLimits
 from watchbill.records.quarantine import to_ndjson
 from watchbill.records.schema import CONTROL_SOURCE, DECIDE_SOURCE
 from watchbill.records.validate import stamp_arrival
-from watchbill.responses.masks import DEFAULT_MATRIX
 from watchbill.rules.bundle import RuleSource, ruleset_of
 from watchbill.runners.askrecords import DECISION
 from watchbill.runners.checkpoint import CheckpointWriter, load_checkpoint
@@ -120,13 +119,14 @@ class Engine:
         if found is None:
             self.outputs.rewind(0, 0)
             self.outputs.findings.rewind(0)
+            self.outputs.shadow.rewind(0)
         else:
             self._restore(*found)
             # by position, not by height: frames that hold no record share a height
             start = Mark(*found[1]["mark"])
         for _, seq, frame in read_from(self.home, from_seq=self.done, start=start):
             self._again(seq, frame)
-        for columns in self.decisions.left_open(self.pipeline.context.roles, DEFAULT_MATRIX, self.digest):
+        for columns in self.decisions.left_open(self.pipeline.context.roles, self.pipeline.settings.masks, self.digest):
             self._control.append((DECISION, columns))
 
     @property
@@ -137,6 +137,7 @@ class Engine:
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
         self.outputs.findings.rewind(int(state.get("findings_bytes", 0)))
+        self.outputs.shadow.rewind(int(state.get("shadow_bytes", 0)))
         # a checkpoint from before the first record names none: nothing was judged under any
         self.pipeline = Pipeline(self.kept.take(state["settings"]) if state["settings"] else self.settings)
         # names first, then the tables, whose arrays index them
@@ -374,7 +375,7 @@ class Engine:
         columns = columns_of(records, seq)
         output = self.pipeline.step(columns)
         labels = self.pipeline.context.labels
-        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings)
+        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings, output.shadow)
         if output.asked:
             self.decisions.note(output.asked, records)
         self._hear(records, columns.arrival)
@@ -432,7 +433,8 @@ class Engine:
         state: dict[str, Any] = self.pipeline.snapshot()
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
-            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
+            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length,
+            "shadow_bytes": self.outputs.shadow.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
             "positions": self.positions, "masking": self.masking, "settings": self.kept.in_force,
             "arrival": self.arrival, "counts": vars(self.counts),
             "heard": {name: [heard.last, heard.pauses] for name, heard in self.heard.items()},
