@@ -15,7 +15,7 @@ import pytest
 
 from runners.test_engine import START, batch, engine, look
 from runners.test_outputs import replayed
-from watchbill.cases.book import Case
+from watchbill.cases.case import Case
 from watchbill.inquiry.caseexposure import CaseExposure, exposure
 from watchbill.inquiry.exposure import exposure_of
 from watchbill.ledger.reader import Ledger

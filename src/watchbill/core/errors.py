@@ -9,6 +9,8 @@ WatchbillError
 |    +- LedgerFull  no space: nothing is acknowledged until there is
 +- LimitError       a stated limit was reached
 +- NotFoundError    a case, an account or a subject that is not there
++- RefusedError     what somebody wanted to do is not legal as things stand
++- StoreError       the database of cases cannot be read or written
 """
 
 from __future__ import annotations
@@ -65,3 +67,11 @@ class LimitError(WatchbillError):
 
 class NotFoundError(WatchbillError):
     """What was asked for is not there."""
+
+
+class RefusedError(WatchbillError):
+    """What somebody wanted to do is not legal as things stand; nothing was changed."""
+
+
+class StoreError(WatchbillError):
+    """The database of cases cannot be read or written; the journal holds everything."""

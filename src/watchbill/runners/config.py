@@ -7,6 +7,7 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[cases]                               # runners/caseskept.py: url of the database of cases
 [decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
 """
 
@@ -41,6 +42,7 @@ _KNOWN: Final = (
     "sources",
     "http",
     "decisions",
+    "cases",
     "checkpoint_seconds",
     "reload_seconds",
 )
@@ -60,6 +62,7 @@ class RunConfig:
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
+    cases_url: str = ""
 
 
 def load_config(path: Path) -> RunConfig:
@@ -94,7 +97,20 @@ def load_config(path: Path) -> RunConfig:
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
+        cases_url=_cases_url(_table(data, "cases", path), path),
     )
+
+
+def _cases_url(table: Mapping[str, Any], path: Path) -> str:
+    """[cases] url; a password belongs into ~/.pgpass or PGPASSWORD, though one in the URL works."""
+    url = table.get("url", "")
+    if set(table) - {"url"} or not isinstance(url, str):
+        raise SettingsError("takes url, a text", where=f"{path.name} [cases]", todo="see docs/settings.md")
+    if url:
+        from watchbill.casedb.store import check_url
+
+        check_url(url)
+    return url
 
 
 def _decisions(data: Mapping[str, Any], path: Path) -> DeskSettings | None:

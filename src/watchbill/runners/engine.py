@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from watchbill.cases.acts import ACTS, VERDICT
 from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
 from watchbill.ledger.canonical import canonical
@@ -33,7 +34,7 @@ from watchbill.runners.checkpoint import CheckpointWriter, load_checkpoint
 from watchbill.runners.controls import Timed, control_table, runs_of, with_controls
 from watchbill.runners.counts import Counts
 from watchbill.runners.deciding import Decisions
-from watchbill.runners.judging import judge
+from watchbill.runners.judging import act_on, judge
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
@@ -59,11 +60,13 @@ class Engine:
 
     `on_said` hears the changes of standing (rows of interventions.ndjson) of each step once they are durable, in order of
     seq; after a restart those after the last checkpoint come again, so a hearer counts each (seq, who, step) once.
+    `on_corrected` hears, just so, of corrections that people are owed (cases/fair.py), by (about, to).
     """
 
     def __init__(
         self, home: Path, settings: Settings | None, clock: Clock, *, limits: RecordLimits | None = None,
         replay: bool = False, on_said: Callable[[list[dict[str, Any]]], None] | None = None,
+        on_corrected: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> None:  # fmt: skip
         """Open a home and bring its state up to the journal; `settings` None = those in force stay.
 
@@ -78,11 +81,13 @@ class Engine:
         self.journal = Journal.open(home)
         self.outputs = OutputFiles(home)
         self.reading: set[str] = set()
+        self.cases_url = ""  # of the database of cases, "" = runners.caseskept.url_of decides
         self._writer = CheckpointWriter()
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
         self.on_said = on_said or (lambda _rows: None)
+        self.on_corrected = on_corrected or (lambda _rows: None)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self.timed: list[Timed] = []  # control records that wait for their arrival, by arrival
         self._seeded = not replay or self.journal.height > 0
@@ -366,6 +371,8 @@ class Engine:
                 self.counts.interventions += len(said)
                 if said:
                     self.on_said(said)
+                if self.pipeline.book.corrected:
+                    self.on_corrected(self.pipeline.book.take_corrected())
             else:
                 whole = stop - start == table.num_rows
                 self._step_records(table if whole else table.slice(start, stop - start).combine_chunks(), seq + start)
@@ -394,8 +401,10 @@ class Engine:
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
         """Put a control record into force; the changes of standing that it makes."""
         told = json.loads(extra)
-        if kind == "wb.verdict":
+        if kind == VERDICT:
             return judge(self.pipeline, told, seq)
+        if kind in ACTS:
+            return act_on(self.pipeline, kind, told, seq)
         if kind == DECISION:
             self.decisions.obey(told)
         if kind == "wb.settings":

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from watchbill.cases.acts import ACTS
+from watchbill.cases.desk import obey
 from watchbill.cases.verdicts import Verdict
 from watchbill.context.context import grown
 from watchbill.context.lone import device_of
@@ -17,7 +19,7 @@ from watchbill.responses.policy import STEPS, hold, release
 from watchbill.runners.learning import learned_prior
 
 if TYPE_CHECKING:
-    from watchbill.cases.book import Case
+    from watchbill.cases.case import Case
     from watchbill.runners.pipeline import Pipeline
 
 
@@ -30,10 +32,23 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     if verdict.id in pipeline.book.told:
         return []
     case = pipeline.book.judge(verdict, seq)
-    account = case.account if case is not None else verdict.account
-    at = pipeline.context.accounts.find(account) if account else -1
     pipeline.shift = learned_prior(pipeline.settings, pipeline.book)
-    if at < 0 or (case is None and verdict.case):
+    if case is None:
+        return [] if verdict.case or not verdict.account else _apply(pipeline, verdict, verdict.account, None, seq)
+    files = pipeline.book.whole(case.id)
+    return [row for one in files for row in _apply(pipeline, verdict, one.account, one, seq)]
+
+
+def act_on(pipeline: Pipeline, kind: str, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
+    """Put into force what somebody did with a case; the changes of standing that it makes (an upheld appeal makes one)."""
+    verdict = obey(pipeline.book, ACTS[kind].model_validate(told), seq)
+    return [] if verdict is None else judge(pipeline, verdict.model_dump(), seq)
+
+
+def _apply(pipeline: Pipeline, verdict: Verdict, account: str, case: Case | None, seq: int) -> list[dict[str, Any]]:
+    """Standing, evidence and learning of one account after a verdict; the change of standing, if there is one."""
+    at = pipeline.context.accounts.find(account)
+    if at < 0:
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
     pipeline.shade.standing = grown(pipeline.shade.standing, at + 1)
@@ -47,13 +62,15 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
             detector.forgive(at)
         release(pipeline.shade.standing, at)
         old, new = release(pipeline.standing, at)
+    if case is not None:
+        case.step = new
     if old == new:
         return []
     lone = device_of(account)
     return [{
         "seq": seq, "id": verdict.id, "time": verdict.time, **({"device": lone} if lone else {"account": account}),
-        "step": STEPS[new], "until": None, "case": case.id if case is not None else None, "evidence": {},
-        "verdict": verdict.verdict,
+        "step": STEPS[new], "until": None, "case": pipeline.book.lead(case).id if case is not None else None,
+        "evidence": {}, "verdict": verdict.verdict,
     }]  # fmt: skip
 
 

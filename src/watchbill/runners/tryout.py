@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.cases.acts import ACTS
 from watchbill.context.lone import device_of
 from watchbill.ledger.reader import Ledger
 from watchbill.records.columns import columns_of
@@ -18,7 +19,7 @@ from watchbill.records.schema import CONTROL_PREFIX
 from watchbill.rules.bundle import ruleset_of
 from watchbill.runners.backtest import runs_of
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
-from watchbill.runners.judging import judge
+from watchbill.runners.judging import act_on, judge
 from watchbill.runners.kept import digest_of
 from watchbill.runners.pipeline import Pipeline
 from watchbill.runners.references import References
@@ -86,6 +87,9 @@ class _Half:
             known = told["case"] in self.pipeline.book.cases
             for change in judge(self.pipeline, told if known else told | {"case": ""}, seq):
                 self.side.change(change, counts=False)  # a person's word, no step of the policy
+        elif kind in ACTS:
+            for change in act_on(self.pipeline, kind, told, seq):
+                self.side.change(change, counts=False)
 
     def save(self, folder: Path, height: int, more: dict[str, Any]) -> None:
         """Write everything to `folder`, so that it can go on at `height`."""

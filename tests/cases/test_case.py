@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from cases.worked import NONE, UP, a_book, rise
+from watchbill.cases.case import AUTO_MAX, HISTORY_MAX, status_of, write
+
+
+def test_a_history_lists_what_happened_and_stops_at_its_limits() -> None:
+    book = a_book()
+    case = rise(book, "a", 10)
+    assert [(one["n"], one["what"], one["seq"]) for one in case.history] == [(1, "opened", 10), (2, "step", 10)]
+    assert case.history[1]["spoke"] == ["unexplained"]
+    for number in range(AUTO_MAX + 10):
+        rise(book, "a", 11 + number, new=UP if number % 2 else NONE)
+    assert len(case.history) == 1 + AUTO_MAX
+    write(case, "note", 9_999, 1, "r1", text="x")
+    assert case.history[-1]["text"] == "x"
+    for number in range(HISTORY_MAX):
+        write(case, "note", number, 1, "r1")
+    assert len(case.history) == HISTORY_MAX
+
+
+def test_of_several_files_the_one_that_needs_a_person_most_gives_the_status() -> None:
+    book = a_book()
+    one, two = rise(book, "a", 10), rise(book, "b", 20)
+    one.status = "dismissed"
+    assert status_of([one, two]) == "open"
+    one.reviewing = True
+    assert status_of([one, two]) == "in_review"
+    two.status = "confirmed"
+    assert status_of([one, two]) == "confirmed"
