@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import json
+
 from cases.worked import NONE, UP, a_book, rise
 from watchbill.cases.case import AUTO_MAX, HISTORY_MAX, status_of, write
 
@@ -28,3 +31,16 @@ def test_of_several_files_the_one_that_needs_a_person_most_gives_the_status() ->
     assert status_of([one, two]) == "in_review"
     two.status = "confirmed"
     assert status_of([one, two]) == "confirmed"
+
+
+def test_a_copy_of_a_snapshot_shares_what_never_changes_and_is_not_changed_by_what_comes() -> None:
+    book = a_book()
+    case = rise(book, "a", 10)
+    saved = book.snapshot()
+    copied = copy.deepcopy(saved)
+    assert copied[0]["history"][0] is case.history[0]
+    rise(book, "a", 20)
+    assert len(copied[0]["history"]) == len(saved[0]["history"]) == 2
+    again = a_book()
+    again.restore(json.loads(json.dumps(copied)))
+    assert again.snapshot() == saved

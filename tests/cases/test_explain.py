@@ -81,7 +81,10 @@ def test_every_entry_has_words() -> None:
     say(book, appeal("c10", number=3))
     say(book, appeal("c10", "uphold", 4, by="r3", reason="wrong"))
     say(book, verdict("c11", "confirmed", "owner", 5))
-    say(book, verdict("c11", "lifted", "settled", 6))
+    say(book, appeal("c11", number=6))
+    say(book, verdict("c11", "dismissed", "task", 7))
+    say(book, verdict("c11", "confirmed", "owner", 8))
+    say(book, verdict("c11", "lifted", "settled", 9))
     rise(book, "a", 5_000, new=SUSPEND, evidence={"unexplained": 40.0})
     seen = {one["what"] for case in book.cases.values() for one in case.history}
     assert seen | {"merged_into"} == set(_WORDS)

@@ -56,7 +56,7 @@ def test_an_appeal_goes_to_the_idlest_of_those_who_did_not_decide(book: CaseBook
     assert one["to"] == "r3"
     assert one["due"] == one["time"] + 24 * HOUR
     assert "open already" in refusal(book, appeal("c10", number=3))
-    assert partial(book.cases["c10"]) == {"r2", "staff"}
+    assert partial(book.cases["c10"], 1) == {"r2", "staff"}
 
 
 @pytest.mark.parametrize("by", ["r2", "staff"])
@@ -124,3 +124,20 @@ def test_a_dismissal_corrects_as_an_appeal_does(book: CaseBook) -> None:
     assert len(book.cases["c10"].corrections) == 1
     rise(book, "a", 3_000, new=UP, evidence={"unexplained": 39.0})
     assert untold(book.cases["c10"], 0)
+
+
+def test_a_dismissal_answers_an_appeal_and_one_of_an_earlier_round_is_not_decided_by_who_confirmed_it(
+    book: CaseBook,
+) -> None:
+    say(book, appeal("c10"))
+    say(book, verdict("c10", "dismissed", "task"))
+    (one,) = book.cases["c10"].appeals
+    assert (one["outcome"], open_appeal(book.cases["c10"])) == ("moot", None)
+    rise(book, "a", 3_000, new=6)
+    say(book, verdict("c10", "confirmed", "leased", 2, by="r2"))
+    say(book, appeal("c10", number=2, to="r3"))
+    say(book, verdict("c10", "lifted", "settled", 3))
+    rise(book, "a", 4_000, new=UP)
+    assert book.cases["c10"].round == 3
+    assert "somebody else" in refusal(book, appeal("c10", "uphold", 3, by="r2", reason="wrong"))
+    assert refusal(book, appeal("c10", "uphold", 3, by="r3", reason="wrong")) == ""

@@ -5,7 +5,7 @@ Pure: changes of standing and verdicts in, cases out; the same in the same order
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,14 +16,16 @@ from watchbill.cases.case import (
     ENGINE,
     OPEN_AT,
     RUNNING,
+    SETTLED,
     SUSPENDED,
     TIES_MAX,
     Case,
+    Entries,
     Signal,
     write,
 )
 from watchbill.cases.clocks import begin, hurry, look_at
-from watchbill.cases.fair import correct
+from watchbill.cases.fair import correct, settle
 from watchbill.cases.gather import Ties, may_join, part, put_together, ring_said
 from watchbill.cases.kinds import SPOKE_NATS, kind_of
 from watchbill.context.lone import device_of
@@ -135,7 +137,7 @@ class CaseBook:
         `records` counts since the evidence began; when it begins anew the case's run is over, until standing rises again.
         """
         case = self.cases.get(self._open.get(account, ""))
-        if case is None or seq < case.seq or case.status in CLOSED:
+        if case is None or seq < case.seq or case.status in SETTLED:
             return
         case.running = case.running and records >= case.counted
         if case.running:
@@ -184,6 +186,7 @@ class CaseBook:
             case.status, case.running, case.bar, case.step = "closed", False, {}, 0
         write(case, verdict.verdict, seq, verdict.time, verdict.by, reason=verdict.reason, note=verdict.note)
         if verdict.verdict == "dismissed":
+            settle(case, seq, verdict.time)
             self.corrected += correct(case, seq, verdict.time, verdict.by, verdict.reason)
 
     def put_away(self, files: Sequence[Case], status: str = "archived") -> None:
@@ -192,8 +195,8 @@ class CaseBook:
         for case in files:
             if case.status in RUNNING or status == "dismissed":
                 nats = {name: most for name, (most, _) in case.reasons.items()}
-                case.status, case.running, case.bar = status, False, {"step": case.step_worst, "nats": nats}
-                case.due = 0
+                case.status, case.bar, case.due = status, {"step": case.step_worst, "nats": nats}, 0
+                case.running = case.running and status == "archived"
 
     def take_corrected(self) -> list[dict[str, Any]]:
         """Corrections that people are owed since the last call."""
@@ -289,7 +292,7 @@ class CaseBook:
 
     def snapshot(self) -> list[dict[str, Any]]:
         """JSON-able cases (`told` apart)."""
-        return [asdict(case) for case in self.cases.values()]
+        return [asdict(replace(case, history=[])) | {"history": Entries(case.history)} for case in self.cases.values()]
 
     def restore(self, saved: list[dict[str, Any]], told: list[str] | None = None) -> None:
         """The inverse of `snapshot`."""
@@ -309,9 +312,12 @@ def _pairs(saved: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
 
 
 def _reopen(case: Case, signal: Signal) -> None:
-    """A new round of a case that a person had put away: what it showed before stays in its verdicts."""
+    """A new round of a case that a person had put away: what was judged stays in its verdicts, what was not goes on counting."""
+    unjudged = case.status == "archived"
     case.round += 1
     case.status, case.running, case.bar = "open", True, {}
+    if unjudged:
+        return
     case.reasons, case.shadow, case.step_worst, case.records, case.counted = {}, {}, 0, 0, 0
     case.posterior, case.base = 0.0, 0.0
     case.since = case.until = signal.since or signal.time

@@ -17,7 +17,9 @@ CONTAINED_AT: Final = 2
 OPEN_AT: Final = 3
 """Standing from which a case is opened, and a person interrupted: step_up. Being asked for a reason is neither."""
 SUSPENDED: Final = 6
-CLOSED: Final = frozenset({"dismissed", "closed", "archived"})
+SETTLED: Final = frozenset({"dismissed", "closed"})
+"""A person has decided; what the account does is another matter until it is worse."""
+CLOSED: Final = SETTLED | {"archived"}
 RUNNING: Final = frozenset({"open", "contained"})
 """What evidence alone makes of a case; a person has not decided."""
 TIES_MAX: Final = 64
@@ -118,6 +120,13 @@ class Case:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     steps_listed: int = 0
+
+
+class Entries(list[dict[str, Any]]):
+    """Entries of a history for a snapshot: none changes once it is written, so a copy shares them (a checkpoint must be quick)."""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Entries:
+        return Entries(self)
 
 
 def write(case: Case, what: str, seq: int, time: int, by: str = ENGINE, **more: Any) -> None:  # noqa: ANN401 - JSON-able values

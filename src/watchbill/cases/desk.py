@@ -123,12 +123,12 @@ def _no_appeal(said: Appeal, case: Case) -> str:
             return "nobody was interrupted in it"
         if case.status in {"dismissed", "closed"}:
             return f"it is {case.status} already: nothing stands against the person"
-        if said.to and said.to in partial(case) | {said.by}:
+        if said.to and said.to in partial(case, case.round) | {said.by}:
             return "an appeal goes to somebody else than who confirmed, delayed, rejected or brings it"
         return "too many appeals already" if len(case.appeals) >= PER_FILE_MAX else ""
     if waiting is None:
         return "no appeal is open"
-    if said.by in partial(case):
+    if said.by in partial(case, waiting["round"]):
         return "an appeal is decided by somebody else than who confirmed, delayed, rejected or brought it"
     return ""
 

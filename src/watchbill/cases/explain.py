@@ -40,6 +40,7 @@ _WORDS: Final = {
     "correction": ("somebody who was told is told that it was wrong", "向已被告知者更正"),
     "appeal": ("an appeal was brought", "提出申诉"),
     "appeal_upheld": ("the appeal was upheld", "申诉成立"),
+    "appeal_moot": ("the appeal needs no answer any more", "申诉已无需处理"),
     "appeal_rejected": ("the appeal was rejected", "申诉未成立"),
 }
 _SHOWN: Final = ("reason", "to", "channel", "due", "until", "role")

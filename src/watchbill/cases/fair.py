@@ -80,12 +80,12 @@ def open_appeal(case: Case) -> dict[str, Any] | None:
     return next((one for one in case.appeals if one["outcome"] == "open"), None)
 
 
-def partial(case: Case) -> set[str]:
-    """Who may not decide an appeal of this round: who confirmed, who decided to tell later, who rejected one, who brings it."""
-    out = {one["by"] for one in case.verdicts if one["round"] == case.round and one["verdict"] == "confirmed"}
-    out |= {one["by"] for one in case.appeals if one["round"] == case.round}
+def partial(case: Case, number: int) -> set[str]:
+    """Who may not decide an appeal of a round: who confirmed, who decided to tell later, who rejected one, who brings it."""
+    out = {one["by"] for one in case.verdicts if one["round"] == number and one["verdict"] == "confirmed"}
+    out |= {one["by"] for one in case.appeals if one["round"] == number}
     out |= {one["decided_by"] for one in case.appeals if one["outcome"] == "rejected"}
-    if case.delay.get("round") == case.round:
+    if case.delay.get("round") == number:
         out.add(case.delay["by"])
     return out
 
@@ -94,7 +94,7 @@ def chosen(case: Case, said: Appeal, everyone: Iterable[Case], settings: CaseSet
     """Who decides an appeal: whom it names, else of `appeal_reviewers` the impartial one with the fewest open ones; "" = nobody yet."""
     if said.to:
         return said.to
-    free = [name for name in settings.appeal_reviewers if name not in partial(case) | {said.by}]
+    free = [name for name in settings.appeal_reviewers if name not in partial(case, case.round) | {said.by}]
     if not free:
         return ""
     waiting = [one["to"] for other in everyone for one in other.appeals if one["outcome"] == "open"]
@@ -109,6 +109,14 @@ def bring(case: Case, said: Appeal, seq: int, everyone: Sequence[Case], settings
         "decided": 0, "decided_by": "",
     })  # fmt: skip
     write(case, "appeal", seq, said.time, said.by, to=to, due=due, note=said.note)
+
+
+def settle(case: Case, seq: int, time: int) -> None:
+    """A dismissal answers an appeal that nobody had decided: nothing stands against the person any more."""
+    one = open_appeal(case)
+    if one is not None:
+        one |= {"outcome": "moot", "decided": time}
+        write(case, "appeal_moot", seq, time, appeal=one["id"])
 
 
 def decide(case: Case, said: Appeal, seq: int) -> None:
