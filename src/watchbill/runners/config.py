@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from watchbill.core.errors import SettingsError
+from watchbill.core.errors import SettingsError, StoreError
 from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
 from watchbill.detectors.base import detector_ids
 from watchbill.records.limits import RecordLimits
@@ -109,7 +109,10 @@ def _cases_url(table: Mapping[str, Any], path: Path) -> str:
     if url:
         from watchbill.casedb.store import check_url
 
-        check_url(url)
+        try:
+            check_url(url)
+        except StoreError as error:
+            raise SettingsError(error.what, where=f"{path.name} [cases] url", todo=error.todo) from None
     return url
 
 
