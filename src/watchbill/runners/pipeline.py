@@ -449,6 +449,8 @@ class Pipeline:
         """State kept for each account, waiting looks and their factors included, on average."""
         fixed = (
             self.standing.itemsize
+            + self.hours.itemsize
+            + self.shade.bytes_an_account
             + self.records.itemsize
             + 1
             + self.coverage.habits.itemsize
