@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from watchbill.inquiry.exposure import saw, who_saw
 from watchbill.ledger.reader import Ledger
 from watchbill.records.schema import DECIDE_SOURCE
 from watchbill.responses.asks import Ask
@@ -146,6 +147,11 @@ def test_a_harvest_is_bounded_and_the_honest_are_not_touched(place: Path) -> Non
         assert live.calls.decide([ask(1000, "a2", fields=("recipient.name",))])[0].reveals
     finally:
         live.end()
+    seen = saw(place / "home", "a1")
+    assert (seen.persons, seen.items, seen.times) == (20, 20, 20)
+    assert [gap.kind for gap in seen.gaps] == ["source_silent"]  # nothing else is open
+    assert [who.account for who in who_saw(place / "home", "p3").accounts] == ["a1"]
+    assert who_saw(place / "home", "p99").accounts == []
 
 
 def test_the_desks_own_log_counts_once(place: Path) -> None:
@@ -166,6 +172,8 @@ def test_the_desks_own_log_counts_once(place: Path) -> None:
         assert live.calls.decide([ask(100, **phone)])[0].reveals
     finally:
         live.end()
+    seen = saw(place / "home", "a1")
+    assert (seen.persons, seen.times) == (6, 6)
     verdicts = _verdicts(place / "home")
     assert [row["left"] for row in verdicts if row["source"] == DECIDE_SOURCE][-1] == pytest.approx(
         14, abs=0.01

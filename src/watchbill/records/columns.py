@@ -26,6 +26,7 @@ STATUS: Final = {name: code for code, name in enumerate(STATUSES, start=1)}
 OUTCOME: Final = {name: code for code, name in enumerate(OUTCOMES, start=1)}
 STATE: Final = {name: code for code, name in enumerate(STATES, start=1)}
 DIGITS_MAX: Final = 18
+_DECIDE: Final = pa.scalar(DECIDE_SOURCE, pa.string())
 _ZERO, _NINE = np.uint8(ord("0")), np.uint8(ord("9"))
 TYPE: Final = {name: code for code, name in enumerate(TICKET_TYPES, start=1)}
 
@@ -107,7 +108,7 @@ def _codes(column: pa.ChunkedArray, names: tuple[str, ...]) -> NDArray[np.uint8]
 def _asked(table: pa.Table) -> NDArray[np.bool_]:
     if table.column("decision").null_count == table.num_rows:
         return np.zeros(table.num_rows, np.bool_)
-    return np.asarray(pc.equal(table.column("source"), DECIDE_SOURCE))
+    return np.asarray(pc.equal(table.column("source"), _DECIDE))
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -31,11 +31,11 @@ _OF_LOOK: Final = ("account", "device", "session", "app", "waybill", "subjects")
 def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows (column -> value) in the columns of SCHEMA; quicker for a few rows than Arrow's own way."""
     n = len(rows)
-    arrays = []
-    for field in SCHEMA:
-        values = [row.get(field.name) for row in rows]
-        empty = all(value is None for value in values)
-        arrays.append(pa.nulls(n, field.type) if empty else pa.array(values, field.type))
+    held = {name for row in rows for name, value in row.items() if value is not None}
+    arrays = [
+        pa.array([row.get(field.name) for row in rows], field.type) if field.name in held else pa.nulls(n, field.type)
+        for field in SCHEMA
+    ]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
