@@ -157,7 +157,11 @@ async def waybill_json(request: Request) -> Response:
         return JSONResponse({"error": "no such waybill"}, 404)
     number, outlet, customer, name, phone, address = row
     return JSONResponse(
-        {"waybill": number, "outlet": outlet, "recipient": {"id": customer, "name": name, "phone": phone, "address": address}}
+        {
+            "waybill": number,
+            "outlet": outlet,
+            "recipient": {"id": customer, "name": name, "phone": phone, "address": address},
+        }
     )
 
 
@@ -171,7 +175,11 @@ async def waybill_page(request: Request) -> Response:
     number, outlet, customer, *values = row
     try:
         look = await guard.look(
-            request, fields=_FIELDS, waybill=number, subjects=[customer], reason=request.query_params.get("reason", "")[:200]
+            request,
+            fields=_FIELDS,
+            waybill=number,
+            subjects=[customer],
+            reason=request.query_params.get("reason", "")[:200],
         )
     except NobodyLoggedIn:
         return RedirectResponse("/", 303)
@@ -204,7 +212,15 @@ def main() -> None:
     given = json.loads(os.environ["DESK_SETTINGS"])
     decider = HttpClient(client_settings(**given["client"]))
     app = make_app(given["dsn"], LookLog(given["log"]), decider)
-    uvicorn.run(app, host="127.0.0.1", port=given["port"], log_level="warning", access_log=False, lifespan="off", proxy_headers=False)
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=given["port"],
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+    )
 
 
 if __name__ == "__main__":

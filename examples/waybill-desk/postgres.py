@@ -1,6 +1,7 @@
 """A PostgreSQL of one's own for as long as it is needed: in a temporary folder, on loopback, never as root.
 
-Its log (JSON, connections and statements) is what Watchbill follows beside the desk's own.
+Its log (JSON) is what Watchbill follows beside the desk's own: connections, and statements by pgaudit where that is installed, with
+the tables that they really read and the rows that they got; else by log_statement, as text.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ import psycopg
 OWNER: Final = "owner"
 VERSION_MIN: Final = 15
 """The first release that writes its log as JSON."""
+_AUDIT: Final = {
+    "shared_preload_libraries": "pgaudit", "pgaudit.log": "read, write", "pgaudit.log_relation": "on", "pgaudit.log_rows": "on", "pgaudit.log_catalog": "off",
+}  # fmt: skip
 _USERS: Final = ("postgres", "nobody")
 _START_SECONDS: Final = 60.0
 
@@ -36,12 +40,13 @@ class NoPostgresError(RuntimeError):
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server. `log` is its JSON log file."""
+    """A running server. `log` is its JSON log file; `audited`: written by pgaudit, else by log_statement."""
 
     port: int
     password: str
     log: Path
     programs: Path
+    audited: bool
 
     def dsn(self, user: str = OWNER, password: str = "") -> str:
         """How to connect."""
@@ -87,9 +92,15 @@ def free_port() -> int:
         return int(door.getsockname()[1])
 
 
+def can_audit(folder: Path) -> bool:
+    """Whether pgaudit is installed beside these programs."""
+    said = subprocess.run([folder / "pg_config", "--pkglibdir"], capture_output=True, text=True, check=False).stdout
+    return any((Path(said.strip()) / f"pgaudit.{ending}").is_file() for ending in ("so", "dylib"))
+
+
 @contextlib.contextmanager
-def running() -> Iterator[Postgres]:
-    """A fresh server; when the block ends it is stopped and its folder removed.
+def running(*, audited: bool | None = None) -> Iterator[Postgres]:
+    """A fresh server; when the block ends it is stopped and its folder removed. `audited` None: with pgaudit where it is installed.
 
     Raises:
         NoPostgresError: it cannot be started here; the text says why.
@@ -99,7 +110,13 @@ def running() -> Iterator[Postgres]:
     try:
         if user:
             os.chown(place, user["user"], user["group"])
-        server = Postgres(free_port(), secrets.token_hex(16), place / "log" / "postgresql.json", folder)
+        server = Postgres(
+            free_port(),
+            secrets.token_hex(16),
+            place / "log" / "postgresql.json",
+            folder,
+            can_audit(folder) if audited is None else audited,
+        )
         process = _start(server, place, user)
         try:
             _wait(server, process)
@@ -116,7 +133,12 @@ def _start(server: Postgres, place: Path, user: dict[str, Any]) -> subprocess.Po
     secret.write_text(server.password)
     if user:
         os.chown(secret, user["user"], user["group"])
-    plain = {"cwd": place, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, "stdin": subprocess.DEVNULL, **user}
+    plain = {
+        "cwd": place,
+        "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        "stdin": subprocess.DEVNULL,
+        **user,
+    }
     done = subprocess.run(
         [server.programs / "initdb", "-D", place / "data", "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={secret}",
          "-E", "UTF8", "--no-sync"],
@@ -129,11 +151,15 @@ def _start(server: Postgres, place: Path, user: dict[str, Any]) -> subprocess.Po
         "listen_addresses": "127.0.0.1", "port": server.port, "unix_socket_directories": "", "fsync": "off",
         "logging_collector": "on", "log_destination": "jsonlog", "log_directory": server.log.parent,
         "log_filename": server.log.stem + ".log", "log_rotation_age": 0, "log_file_mode": "0640", "log_timezone": "UTC",
-        "log_connections": "on", "log_statement": "all",
+        "log_connections": "on",
     }  # fmt: skip
+    told |= _AUDIT if server.audited else {"log_statement": "all"}
     words = [word for name, value in told.items() for word in ("-c", f"{name}={value}")]
     return subprocess.Popen(
-        [server.programs / "postgres", "-D", place / "data", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **plain
+        [server.programs / "postgres", "-D", place / "data", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **plain,
     )
 
 

@@ -31,6 +31,8 @@ import world
 
 HERE: Final = Path(__file__).resolve().parent
 SOURCE: Final = HERE.parents[1] / "src"
+SQL_LOOKS: Final = 6
+"""Statements of story.around that read the customers' table."""
 STARTS_SECONDS: Final = 180.0
 """In a fresh checkout the kernels are compiled first."""
 
@@ -57,8 +59,8 @@ class Watchbill:
         return f"http://{found[1]}" if found else ""
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        self._said += self._process.stderr
+        if self._process.stderr is not None:
+            self._said += self._process.stderr
 
     def end(self) -> dict[str, Any]:
         """Stop it cleanly; its summary."""
@@ -88,7 +90,9 @@ def _desk(dsn: str, log: Path, client: dict[str, Any]) -> Iterator[str]:
     """The desk in a process of its own; its address."""
     port = postgres.free_port()
     told = {"dsn": dsn, "log": str(log), "port": port, "client": client}
-    process = subprocess.Popen([sys.executable, HERE / "app.py"], env=_environment() | {"DESK_SETTINGS": json.dumps(told)})
+    process = subprocess.Popen(
+        [sys.executable, HERE / "app.py"], env=_environment() | {"DESK_SETTINGS": json.dumps(told)}
+    )
     url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
@@ -127,43 +131,75 @@ def prepare(folder: Path, server: postgres.Postgres) -> world.World:
 def play(folder: Path, server: postgres.Postgres) -> dict[str, Any]:
     """The whole of it; what came of it."""
     there = prepare(folder, server)
-    desk_token, spool_token, app_password, dba_password = (secrets.token_hex(16) for _ in range(4))
-    world.fill(there, server.dsn(), app_password, dba_password)
-    watchbill = Watchbill(folder, {"DESK_TOKEN": desk_token, "SPOOL_TOKEN": spool_token})
+    tokens = {"DESK_TOKEN": secrets.token_hex(16), "SPOOL_TOKEN": secrets.token_hex(16)}
+    app_password, dba_password = secrets.token_hex(16), secrets.token_hex(16)
+    world.fill(there, server.dsn(), app_password, dba_password, "pgaudit.log" if server.audited else "log_statement")
+    watchbill = Watchbill(folder, tokens)
     client = {
-        "url": watchbill.url, "token": desk_token, "timeout_seconds": 20.0, "on_failure": {"view": "few", "export": "deny"},
-        "spool_folder": str(folder / "spool"), "records_token": spool_token,
+        "url": watchbill.url, "token": tokens["DESK_TOKEN"], "timeout_seconds": 20.0, "on_failure": {"view": "few", "export": "deny"},
+        "spool_folder": str(folder / "spool"), "records_token": tokens["SPOOL_TOKEN"], "deliver_seconds": 0.5,
     }  # fmt: skip
     try:
         with _desk(server.dsn("desk_app", app_password), folder / "desklog" / "looks.ndjson", client) as url:
-            own, rented = there.clerks[0], there.clerks[1]
-            honest = story.honest(url, there, own, server.dsn(), folder / "scans")
-            renter = story.renter(url, there, rented)
+            own, rented, third = there.clerks[:3]
+            seen = {
+                "honest": story.honest(url, there, own, server.dsn(), folder / "scans"),
+                "renter": story.renter(url, there, rented),
+            }
+            watchbill.end()
+            seen["outage"] = story.outage(url, there, third)
+            watchbill = Watchbill(folder, tokens)
+            _until(lambda: not any((folder / "spool").iterdir()), 60)
             rows = story.around(server, dba_password, there.parcels[:5])
-            time.sleep(3.0)
+            _until(lambda: _saw_with_sql(folder)[0] >= SQL_LOOKS, 60)
     finally:
         summary = watchbill.end()
-    return told(folder, there, honest, renter, rows, summary)
+    return {"pgaudit": server.audited, **told(folder, there, seen, rows, summary)}
+
+
+def _saw_with_sql(folder: Path) -> tuple[int, int | None]:
+    """(looks past the desk in the ledger, persons at most), as `watchbill saw` says: nobody knows whom they showed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "watchbill.cli", "saw", "IT01", "--home", folder / "home", "--json"],
+        env=_environment(), check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        return 0, 0
+    said = json.loads(done.stdout)
+    return sum(gap["looks"] for gap in said["gaps"] if gap["kind"] == "no_subjects"), said["upper"]
 
 
 def told(
-    folder: Path, there: world.World, honest: story.Seen, renter: story.Seen, rows: int, summary: dict[str, Any]
+    folder: Path, there: world.World, seen: dict[str, story.Seen], rows: int, summary: dict[str, Any]
 ) -> dict[str, Any]:
     """What the story and Watchbill's own files say."""
-    cases, findings = (_lines(folder / "home" / name) for name in ("cases.ndjson", "findings.ndjson"))
-    steps = _lines(folder / "home" / "interventions.ndjson")
-    own, rented = there.clerks[0].account, there.clerks[1].account
+    cases, findings, steps = (
+        _lines(folder / "home" / f"{name}.ndjson") for name in ("cases", "findings", "interventions")
+    )
+    out: dict[str, Any] = {}
+    for (name, what), clerk in zip(seen.items(), there.clerks, strict=False):
+        out[name] = {
+            "looks": what.looks, "plain before the stop": what.before_the_stop(), "plain": what.plain, "masked": what.masked,
+            "refused": dict(what.refused), **_of(clerk.account, cases, steps),
+        }  # fmt: skip
+    looks, most = _saw_with_sql(folder)
+    found = sum(one["account"] == "IT01" for one in findings)
+    out["psql"] = {
+        "rows": rows,
+        "looks": looks,
+        "persons at most": most,
+        "findings": found,
+        **_of("IT01", cases, steps),
+    }
+    out["ledger"] = {"height": summary["ledger_height"], "quarantined": summary["quarantined"]}
+    return out
+
+
+def _of(account: str, cases: list[dict[str, Any]], steps: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "honest": {"looks": honest.looks, "plain": honest.plain, "masked": honest.masked, "refused": dict(honest.refused),
-                   "steps": [step["step"] for step in steps if step.get("account") == own]},
-        "renter": {"looks": renter.looks, "plain before the stop": renter.before_the_stop(), "plain": renter.plain, "masked": renter.masked,
-                   "refused": dict(renter.refused), "steps": [step["step"] for step in steps if step.get("account") == rented],
-                   "cases": [case["kind"] for case in cases if rented in case["accounts"]]},
-        "psql": {"rows": rows, "findings": sum(one["account"] == "IT01" for one in findings),
-                 "cases": [case["kind"] for case in cases if "IT01" in case["accounts"]],
-                 "steps": [step["step"] for step in steps if step.get("account") == "IT01"]},
-        "ledger": {"height": summary["ledger_height"], "quarantined": summary["quarantined"], "decisions": summary["decisions"]},
-    }  # fmt: skip
+        "steps": [step["step"] for step in steps if step.get("account") == account],
+        "cases": [{"kind": case["kind"], "persons": case["persons"]} for case in cases if account in case["accounts"]],
+    }
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -193,7 +229,26 @@ def main(words: list[str] | None = None) -> int:
 
 def show(result: dict[str, Any]) -> str:
     """As text."""
-    return json.dumps(result, ensure_ascii=False, indent=1)
+    lines = [f"PostgreSQL's log is written by {'pgaudit' if result['pgaudit'] else 'log_statement'}", ""]
+    lines.append(f"{'':<10}{'looks':>6}{'plain':>7}{'masked':>8}  answered otherwise")
+    for name in ("honest", "renter", "outage"):
+        row = result[name]
+        other = ", ".join(f"{count} x {status}" for status, count in sorted(row["refused"].items())) or "-"
+        lines.append(f"{name:<10}{row['looks']:>6}{row['plain']:>7}{row['masked']:>8}  {other}")
+    renter, psql = result["renter"], result["psql"]
+    cases = "; ".join(f"{case['kind']}, {case['persons']} persons exposed" for case in renter["cases"]) or "none"
+    lines += [
+        "", f"the renter had {renter['plain before the stop']} records in plain before he was stopped ({', '.join(renter['steps'])}); case: {cases}",
+        f"the honest clerk was masked {result['honest']['masked']} times; steps: {', '.join(result['honest']['steps']) or 'none'}",
+        f"psql fetched {psql['rows']:,} rows: {psql['looks']} looks in the ledger, at most {_count(psql['persons at most'])} persons",
+        f"  {psql['findings']} finding; steps: {', '.join(psql['steps']) or 'none'}",
+        f"{result['ledger']['height']:,} records in the ledger, {result['ledger']['quarantined']} quarantined",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _count(number: int | None) -> str:
+    return "an unknown number of" if number is None else f"{number:,}"
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ import world as carrier
 from postgres import Postgres
 from world import FAR_IP, Clerk, Parcel, World
 
-HONEST_LOOKS: Final = 40
+HONEST_LOOKS: Final = 24
 RENTED_LOOKS: Final = 120
+OUTAGE_LOOKS: Final = 8
 EXPORT_SQL: Final = "COPY (SELECT name, phone, address FROM customers) TO STDOUT"
 LOOK_SQL: Final = "SELECT name, phone FROM customers JOIN waybills USING (customer) WHERE waybill = '{}'"
 _OWN_PAUSE: Final = (0.05, 0.4)
@@ -47,7 +48,7 @@ class Seen:
             self.refused[answer.status_code] += 1
             self.order.append(str(answer.status_code))
         else:
-            plain = answer.json()["recipient"]["recipient.phone"] == parcel.phone if False else parcel.phone in answer.text
+            plain = parcel.phone in answer.text
             self.plain += plain
             self.masked += not plain
             self.order.append("plain" if plain else "masked")
@@ -57,7 +58,9 @@ class Browser:
     """One person at one machine. The desk stands behind a proxy on this machine, which says where a request came from."""
 
     def __init__(self, url: str, device: str, ip: str) -> None:
-        self._http = httpx.Client(base_url=url, headers={"X-Device": device, "X-Forwarded-For": ip}, timeout=30.0, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, headers={"X-Device": device, "X-Forwarded-For": ip}, timeout=30.0, trust_env=False
+        )
 
     def login(self, account: str, password: str) -> None:
         """Log in.
@@ -99,6 +102,18 @@ def honest(url: str, world: World, clerk: Clerk, database: str, scans: Path, see
             time.sleep(0.5)  # the shelf is scanned before anybody asks
         seen.take(browser.look(parcel), parcel)
         time.sleep(draw.uniform(*_OWN_PAUSE))
+    browser.close()
+    return seen
+
+
+def outage(url: str, world: World, clerk: Clerk, seed: int = 4) -> Seen:
+    """Another clerk of the same outlet while nobody can be asked: a few plain looks, the rest masked; work goes on."""
+    draw, seen = random.Random(seed), Seen()
+    today = [parcel for parcel in world.of(clerk.outlet) if parcel.held > world.now - 8 * 3_600_000]
+    browser = Browser(url, clerk.device, clerk.ip)
+    browser.login(clerk.account, clerk.password)
+    for parcel in draw.sample(today, OUTAGE_LOOKS):
+        seen.take(browser.look(parcel), parcel)
     browser.close()
     return seen
 

@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+import psycopg.sql
 
-OUTLETS: Final = (("HZ1", "虚构一站", "杭州", 30.27, 120.15), ("HZ2", "虚构二站", "杭州", 30.31, 120.20), ("NB1", "虚构三站", "宁波", 29.87, 121.54))
+OUTLETS: Final = (
+    ("HZ1", "虚构一站", "杭州", 30.27, 120.15),
+    ("HZ2", "虚构二站", "杭州", 30.31, 120.20),
+    ("NB1", "虚构三站", "宁波", 29.87, 121.54),
+)
 CLERKS_EACH: Final = 4
 PARCELS_A_DAY: Final = 120
 """Parcels that come to an outlet on a day."""
-LOOKS_A_DAY: Final = 25
+LOOKS_A_DAY: Final = 60
 """Looks of a clerk on a day."""
 DAYS: Final = 6
 SHIFT_HOURS: Final = 8
@@ -77,7 +82,13 @@ def make(now: int, seed: int = 1) -> World:
     """The carrier with `DAYS` days of the past before `now` (epoch ms)."""
     draw = random.Random(seed)
     clerks = [
-        Clerk(f"YT{1 + at}0{n}", outlet[0], f"PC-{outlet[0]}-{n}", f"{HOME_NET}.{10 * at + n}", f"{draw.getrandbits(64):016x}")
+        Clerk(
+            f"YT{1 + at}0{n}",
+            outlet[0],
+            f"PC-{outlet[0]}-{n}",
+            f"{HOME_NET}.{10 * at + n}",
+            f"{draw.getrandbits(64):016x}",
+        )
         for at, outlet in enumerate(OUTLETS)
         for n in range(1, CLERKS_EACH + 1)
     ]
@@ -120,13 +131,18 @@ def _by(clerk: Clerk, session: str) -> dict[str, Any]:
 def scans_of(parcel: Parcel, account: str) -> list[dict[str, Any]]:
     """What the scanners of its outlet send when a parcel comes and is put on the shelf."""
     scan = {"kind": "scan", "waybill": parcel.waybill, "outlet": parcel.outlet, "account": account}
-    return [scan | {"time": parcel.held - 30_000, "status": "arrived"}, scan | {"time": parcel.held, "status": "held_at_station"}]
+    return [
+        scan | {"time": parcel.held - 30_000, "status": "arrived"},
+        scan | {"time": parcel.held, "status": "held_at_station"},
+    ]
 
 
 def _parcel(number: int, outlet: str, held: int, draw: random.Random) -> Parcel:
     name = draw.choice(_SURNAMES) + draw.choice(_GIVEN) + draw.choice(_GIVEN)
     address = f"虚构市样例区演练路{draw.randrange(1, 400)}号{draw.randrange(1, 30)}幢{draw.randrange(101, 2000)}室"
-    return Parcel(f"VD{7_000_000 + number}", outlet, held, f"c{number:06d}", name, f"100{draw.randrange(10**8):08d}", address)
+    return Parcel(
+        f"VD{7_000_000 + number}", outlet, held, f"c{number:06d}", name, f"100{draw.randrange(10**8):08d}", address
+    )
 
 
 def new_parcels(world: World, outlet: str, count: int, now: int, seed: int) -> list[Parcel]:
@@ -161,26 +177,33 @@ def password_hash(password: str, salt: str) -> str:
     return hashlib.scrypt(password.encode(), salt=salt.encode(), n=1 << 12, r=8, p=1).hex()
 
 
-def fill(world: World, dsn: str, app_password: str, dba_password: str) -> None:
-    """The desk's tables, the role of the application (its statements are in the desk's own log) and that of a person."""
+def fill(world: World, dsn: str, app_password: str, dba_password: str, log_setting: str) -> None:
+    """The desk's tables, the role of the application (its statements are in the desk's own log) and that of a person.
+
+    Args:
+        log_setting: which setting logs statements; it is switched off for the application's role.
+    """
     with psycopg.connect(dsn) as connection:
-        connection.execute("SET log_statement = 'none'")
         connection.execute("CREATE TABLE customers (customer text PRIMARY KEY, name text, phone text, address text)")
-        connection.execute("CREATE TABLE waybills (waybill text PRIMARY KEY, outlet text, customer text REFERENCES customers)")
+        connection.execute("CREATE TABLE waybills (waybill text PRIMARY KEY, outlet text, customer text)")
         connection.execute("CREATE TABLE staff (account text PRIMARY KEY, salt text, hash text)")
         add(world.parcels, connection)
         rows = [(c.account, c.account, password_hash(c.password, c.account)) for c in world.clerks]
         connection.cursor().executemany("INSERT INTO staff VALUES (%s, %s, %s)", rows)
         for role, password in (("desk_app", app_password), ("lin_dba", dba_password)):
-            made = psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(psycopg.sql.Identifier(role), psycopg.sql.Literal(password))
+            made = psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                psycopg.sql.Identifier(role), psycopg.sql.Literal(password)
+            )
             connection.execute(made)
         connection.execute("GRANT SELECT ON customers, waybills, staff TO desk_app")
         connection.execute("GRANT SELECT ON customers, waybills TO lin_dba")
-        connection.execute("ALTER ROLE desk_app SET log_statement = 'none'")
+        connection.execute(psycopg.sql.SQL("ALTER ROLE desk_app SET {} = 'none'").format(psycopg.sql.SQL(log_setting)))
 
 
 def add(parcels: list[Parcel], connection: psycopg.Connection[Any]) -> None:
     """Put parcels and their customers into the tables."""
     cursor = connection.cursor()
-    cursor.executemany("INSERT INTO customers VALUES (%s, %s, %s, %s)", [(p.customer, p.name, p.phone, p.address) for p in parcels])
+    cursor.executemany(
+        "INSERT INTO customers VALUES (%s, %s, %s, %s)", [(p.customer, p.name, p.phone, p.address) for p in parcels]
+    )
     cursor.executemany("INSERT INTO waybills VALUES (%s, %s, %s)", [(p.waybill, p.outlet, p.customer) for p in parcels])
