@@ -6,9 +6,9 @@ whom: `fields` are those that were shown in plain, `outcome` whether anything wa
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import pyarrow as pa
 
 from watchbill.records.batch import Batch
@@ -28,6 +28,10 @@ _OF_LOOK: Final = ("account", "device", "session", "app", "waybill", "subjects")
 """Columns of the look that its decision carries too, so that one row says all."""
 
 
+def _text(value: dict[str, Any]) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows (column -> value) in the columns of SCHEMA; quicker for a few rows than Arrow's own way."""
     n = len(rows)
@@ -43,7 +47,7 @@ def look_of(ask: Ask, identity: str, caller: str, now: int) -> dict[str, Any]:
     """The look that an ask is, at `now` (epoch ms)."""
     row: dict[str, Any] = {
         "source": DECIDE_SOURCE, "id": identity, "decision": identity, "time": now, "arrival": 0, "kind": ask.kind,
-        "extra": json.dumps({"caller": caller, "request": ask.request}, ensure_ascii=False),
+        "extra": _text({"caller": caller, "request": ask.request}),
     }  # fmt: skip
     for name in _TEXTS:
         row[name] = getattr(ask, name) or None
@@ -73,5 +77,5 @@ def decision_of(look: Mapping[str, Any], decided: Decided, more: Mapping[str, An
     return {
         **{name: look.get(name) for name in _OF_LOOK}, "decision": decided.id, "time": look["time"], "fields": plain or None,
         "masked": not decided.reveals, "outcome": "success" if granted else "denied",
-        "extra": json.dumps(told | dict(more), ensure_ascii=False, sort_keys=True),
+        "extra": _text(told | dict(more)),
     }  # fmt: skip

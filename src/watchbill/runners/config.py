@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
+from watchbill.detectors.base import detector_ids
 from watchbill.records.limits import RecordLimits
 from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
@@ -29,6 +30,8 @@ from watchbill.runners.desk import DeskSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+BOUND: Final = "bounded_loss"
+"""The detector that is a token bucket."""
 _KNOWN: Final = (
     "home",
     "reference",
@@ -70,6 +73,8 @@ def load_config(path: Path) -> RunConfig:
     if unknown:
         raise SettingsError(f"{unknown[0]} is not a setting", where=path.name, todo=f"known: {', '.join(_KNOWN)}")
     base = path.resolve().parent
+    engine = parse_settings(_near(_table(data, "engine", path), base), f"{path.name} [engine]")
+    _known_detectors(engine)
     try:
         records = RecordLimits.model_validate(data.get("records", {}))
     except ValidationError as error:
@@ -81,7 +86,7 @@ def load_config(path: Path) -> RunConfig:
     return RunConfig(
         home=base / str(data.get("home", "watchbill-home")),
         reference=base / str(reference) if reference else None,
-        engine=parse_settings(_near(_table(data, "engine", path), base), f"{path.name} [engine]"),
+        engine=engine,
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
@@ -104,6 +109,19 @@ def _decisions(data: Mapping[str, Any], path: Path) -> DeskSettings | None:
         todo = "add a [decisions.callers.NAME] table with token_env"
         raise SettingsError("nobody may ask for decisions", where=f"{path.name} [decisions]", todo=todo)
     return settings
+
+
+def _known_detectors(engine: Settings) -> None:
+    """A detector that does not exist is a typing error here; in settings of the journal it is one of another release."""
+    known = detector_ids()
+    for setting in ("detectors_off", "detectors_shadow"):
+        unknown = [name for name in getattr(engine, setting) if name not in known]
+        if unknown:
+            todo = "`watchbill detectors` lists them"
+            raise SettingsError(f"{unknown[0]} is no detector", where=f"engine.{setting}", todo=todo)
+    if BOUND in engine.detectors_shadow:
+        todo = 'put "mask" into policy.shadow_steps: it is what the bucket does'
+        raise SettingsError(f"{BOUND} bears no evidence", where="engine.detectors_shadow", todo=todo)
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from watchbill.responses.masks import Level
-    from watchbill.runners.pipeline import Asked
+    from watchbill.runners.answers import Asked
 
 REMEMBERED_MAX: Final = 100_000
 _OF_LOOK: Final = ("id", "time", "account", "device", "session", "app", "waybill", "subjects", "fields")

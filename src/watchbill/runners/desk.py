@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr
 
 from watchbill.core.settings import Section
 from watchbill.responses.asks import Ask, Decided, closed, identity_of
-from watchbill.responses.masks import DEFAULT_MATRIX, PLAIN
+from watchbill.responses.masks import PLAIN
 from watchbill.runners.askrecords import DECISION, decision_of, look_of, looks_of
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Desk:
 
     def _answer(self, one: Waiting, look: dict[str, Any] | None, engine: Engine) -> Decided:
         decisions, roles = engine.decisions, engine.pipeline.context.roles
-        decided = decisions.remembered.answer(one.identity, one.ask.fields, roles, DEFAULT_MATRIX)
+        decided = decisions.remembered.answer(one.identity, one.ask.fields, roles, engine.pipeline.settings.masks)
         if decided is None:  # the ledger refused the look
             return closed(one.ask, one.identity, "refused")
         told: dict[str, Any] = {"caller": one.caller, "request": one.ask.request, "enforced": one.enforce}

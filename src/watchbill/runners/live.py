@@ -229,7 +229,7 @@ class LiveRunner:
                 sealer.check()
             if now - checkpoint > self.config.checkpoint_seconds:
                 checkpoint = now
-                engine.checkpoint()
+                engine.checkpoint(wait=False)
                 self._tell(engine)
 
     def _inbox(self, engine: Engine) -> None:

@@ -24,7 +24,7 @@ from watchbill.ledger.frames import unpack_lines
 from watchbill.ledger.journal import read_from
 from watchbill.records.batch import Quarantined
 from watchbill.responses.policy import DECISIONS
-from watchbill.runners.findings import FindingsFile
+from watchbill.runners.findings import SHADOW, FindingsFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,6 +108,7 @@ class OutputFiles:
         self.parts.mkdir(parents=True, exist_ok=True)
         self.interventions = home / "interventions.ndjson"
         self.findings = FindingsFile(home)
+        self.shadow = FindingsFile(home, SHADOW)
         self._writer: pq.ParquetWriter | None = None
         self._said: list[_Said] = []
         self._looks = 0
@@ -126,7 +127,7 @@ class OutputFiles:
 
     def write(
         self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]],
-        findings: Iterable[dict[str, Any]] = (),
+        findings: Iterable[dict[str, Any]] = (), shadow: Iterable[dict[str, Any]] = (),
     ) -> None:  # fmt: skip
         """Append what one step said.
 
@@ -142,6 +143,7 @@ class OutputFiles:
                 if self._looks >= _FLUSH_LOOKS:
                     self._flush()
             self.findings.write(findings)
+            self.shadow.write(shadow)
         except OSError as error:
             raise _full(error, self.home) from error
         self.say(interventions)
@@ -188,6 +190,7 @@ class OutputFiles:
             if self.interventions.exists():
                 _sync(self.interventions)
             self.findings.mark()
+            self.shadow.mark()
         except OSError as error:
             raise _full(error, self.home) from error
         return self._bytes
@@ -219,6 +222,7 @@ class OutputFiles:
         else:
             (out / "interventions.ndjson").touch()
         self.findings.publish(out)
+        self.shadow.publish(out)
 
 
 def _full(error: OSError, home: Path) -> LedgerFull:
