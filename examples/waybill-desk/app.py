@@ -14,7 +14,6 @@ import html
 import json
 import os
 import secrets
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -224,4 +223,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
