@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
+from watchbill.runners.acting import open_dispatcher, standing_in
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
 from watchbill.runners.inbox import take_inbox
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from watchbill.records.batch import Batch
     from watchbill.runners.config import RunConfig
+    from watchbill.runners.dispatch import Dispatcher
     from watchbill.sources.base import Source
 
 
@@ -90,6 +92,7 @@ class LiveRunner:
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
+        self.dispatcher: Dispatcher | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -105,7 +108,7 @@ class LiveRunner:
         began = self.clock.monotonic()
         check_places(self.config.home, self.config.home / "out")
         loaded = read_folder(self.config.reference, self.config.engine)
-        engine = Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records)
+        engine = self._open_engine()
         engine.on_full = self.progress.on_phase
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
@@ -117,6 +120,8 @@ class LiveRunner:
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
+            if self.dispatcher is not None:
+                self.dispatcher.start()
             self.ready.set()
             self._loop(engine, sealer)
             engine.checkpoint()
@@ -126,6 +131,9 @@ class LiveRunner:
                 self._web.should_exit = True
             self._settle_rest()
             engine.close()
+            if self.dispatcher is not None:
+                self.dispatcher.stop()
+                self.dispatcher.outbox.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
         for thread in threads:
             thread.join(timeout=5)
@@ -134,6 +142,20 @@ class LiveRunner:
         if self._failed:
             raise self._failed[0]
         return summary
+
+    def _open_engine(self) -> Engine:
+        """The engine, with the dispatcher of actions hearing what it says from the first row that recovery makes."""
+        said = None
+        dispatcher = self.dispatcher = open_dispatcher(self.config, self.clock, self.progress.on_phase)
+        if dispatcher is not None:
+            dispatcher.catch_up(self.config.home / "interventions.ndjson")
+            said = dispatcher.hear
+        try:
+            return Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records, on_said=said)
+        except BaseException:
+            if dispatcher is not None:
+                dispatcher.outbox.close()
+            raise
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -192,6 +214,8 @@ class LiveRunner:
             if now - looked > _INBOX_SECONDS:
                 looked = now
                 self._inbox(engine)
+                if self.dispatcher is not None:
+                    self.dispatcher.sweep(standing_in(engine))
             if now - reload > self.config.reload_seconds:
                 reload = now
                 self._reload(engine)
