@@ -366,6 +366,33 @@ def test_a_start_catches_up_with_what_the_last_run_could_not_write_down(tmp_path
     assert house.outbox.listed(("skipped",)) == []
 
 
+def test_what_ended_while_nothing_could_be_written_down_is_undone_at_the_next_start(tmp_path: Path) -> None:
+    house = House(tmp_path, a=("step_up",))
+    house.hear("step_up", until=None)  # held without end
+    house.hear("step_up", account="E2", until=None)
+    house.sweep()
+    house.holds["E1"] = Now("none", None)  # lifted, and the row was lost
+    house.sweep()
+    assert len(house.actions["a"].heard) == 2
+    house.outbox.close()
+    house.open()
+    house.sweep()
+    assert house.actions["a"].heard[2:] == [("undo", "step_up", "E1")]
+
+
+def test_an_engine_that_finds_the_home_busy_has_said_nothing(tmp_path: Path) -> None:
+    house = House(tmp_path / "home", a=("suspend",))
+    path = tmp_path / "interventions.ndjson"
+    rows = [house.row("suspend"), house.row("suspend", "E2")]
+    path.write_text(json.dumps(rows[0]) + "\n")
+    said = house.dispatcher.hearer(path)
+    assert house.outbox.listed() == []
+    said([rows[1]])
+    said([])
+    house.work()
+    assert [who for _, _, who in house.actions["a"].heard] == ["E1", "E2"]
+
+
 def test_threads_send_and_one_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
     house = House(tmp_path, slow=("suspend",), fast=("suspend",))
     gate = time.monotonic() + 1.0

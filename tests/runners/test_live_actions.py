@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from commands.shell import start
 from responses.worlds import SECRET, Server
 from watchbill.runners.clock import SystemClock
 from watchbill.runners.config import load_config
@@ -66,7 +68,7 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
 class House:
     """A runner in a thread, and the other side."""
 
-    def __init__(self, place: Path, suspend_minutes: float) -> None:
+    def __init__(self, place: Path, suspend_minutes: float, *, started: bool = True) -> None:
         self.place, self.home, self.server = place, place / "home", Server()
         (place / "reference").mkdir(parents=True)
         (place / "reference" / "accounts.csv").write_text("account,role,outlet\na1,courier,O1\na2,courier,O1\n")
@@ -74,7 +76,8 @@ class House:
         text = SETTINGS.replace("HOST", self.server.host).replace("TOKEN", TOKEN).replace("SECRET", SECRET)
         (place / "w.toml").write_text(text.replace("SUSPEND", str(suspend_minutes)))
         self.number = 0
-        self.start()
+        if started:
+            self.start()
 
     def start(self) -> None:
         self.runner = LiveRunner(load_config(self.place / "w.toml"), door=open_door)
@@ -184,6 +187,37 @@ def test_a_backfill_is_recorded_and_never_acted_on(open_house: Callable[[float],
     house.stop()
     with Outbox(house.home) as outbox:
         assert {entry.order.account for entry in outbox.listed(("skipped",))} == {"a1"}
+
+
+def test_killed_while_it_tells_it_tells_again_with_the_same_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    house = House(tmp_path / "place", 15, started=False)
+    (house.place / "in").mkdir()
+    text = (house.place / "w.toml").read_text().replace('kind = "http"', "paths = ['in']\nfollow = true")
+    (house.place / "w.toml").write_text(text.replace(f'token = "{TOKEN}"', ""))
+    (house.place / "in" / "a.ndjson").write_bytes(house.rows("a1", 300))
+    try:
+        first = start("run", "--config", house.place / "w.toml")
+        house.server.on_next = first.kill
+        _, said = first.communicate(timeout=110)
+        assert first.returncode == -signal.SIGKILL, said
+        second = start("run", "--config", house.place / "w.toml")
+        with Outbox(house.home) as outbox:
+            assert "waiting" in {entry.state for entry in outbox.listed()}
+            until(lambda: {entry.state for entry in outbox.listed()} == {"sent"}, 110)
+            assert [entry.action for entry in outbox.listed()].count("door") == 1
+            assert max(entry.attempts for entry in outbox.listed()) == 2
+        second.terminate()
+        _, more = second.communicate(timeout=60)
+        assert second.returncode == 0, more
+        assert b"a1" not in said + more
+        sent = [json.loads(body) for at, _, body in house.server.requests if at == "/door"]
+        assert ({told["data"]["account"] for told in sent}, len({told["id"] for told in sent})) == ({"a1"}, 1)
+        pages = {told["message"].rpartition("id: ")[2] for told in house.told("/first")}
+        assert (len(pages), len(house.server.requests) >= 3) == (1, True)
+    finally:
+        house.server.close()
 
 
 def test_a_replay_never_acts(open_house: Callable[[float], House]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,21 @@ def test_two_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert len(one.listed()) == 150
+
+
+def test_a_full_outbox_is_still_quick(tmp_path: Path) -> None:
+    with Outbox(tmp_path) as outbox:
+        with outbox.writing():
+            for number in range(10_000):
+                outbox.add("a", f"w{number // 2}", order(number), 0)
+        began = time.monotonic()
+        for _ in range(100):
+            outbox.sent(claimed(outbox), 0)
+        assert time.monotonic() - began < 20
+        plan = outbox._all("EXPLAIN QUERY PLAN SELECT id FROM entries WHERE state = 'waiting' AND action = 'a' AND "
+                           "next_at <= 5 ORDER BY next_at, id LIMIT 1")  # fmt: skip
+        assert "by_state" in str(plan)
+        assert "TEMP B-TREE" not in str(plan)
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:

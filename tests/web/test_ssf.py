@@ -287,7 +287,8 @@ def test_limits_and_nonsense(house: House, idp: Receiver) -> None:
         (b'{"delivery": {"method": "urn:x"}}', 400), (b'{"events_requested": "all"}', 400), (b'{"events_requested": [5]}', 400),
         (json.dumps({"description": "x" * 1001}).encode(), 400),
         (json.dumps({"delivery": {"method": PUSH, "endpoint_url": "http://169.254.169.254/"}}).encode(), 400),
-        (json.dumps({"events_requested": ["x"] * 101}).encode(), 400),
+        (json.dumps({"events_requested": ["x"] * 101}).encode(), 400), (b'{"description": "\\ud800"}', 400),
+        (b'{"description": ' + b"9" * 5_000 + b"}", 400),
     ]:  # fmt: skip
         answer = idp.client.post(url, content=body)
         assert answer.status_code == status, (body[:40], answer.text)
@@ -303,6 +304,7 @@ def test_limits_and_nonsense(house: House, idp: Receiver) -> None:
         assert idp.client.post(poll, json=told).status_code == 400
     assert idp.ask("POST", "remove_subject", {"stream_id": streams[0]["stream_id"], "subject": "E1"}).status_code == 400
     assert idp.ask("PATCH", "configuration", {"events_requested": []}).status_code == 400
+    assert idp.ask("HEAD", "configuration").status_code == 200
     assert idp.client.put(idp.about["status_endpoint"], json={}).status_code == 405
 
 

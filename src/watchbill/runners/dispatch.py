@@ -61,6 +61,7 @@ class Dispatcher:
         self._threads: list[threading.Thread] = []
         self._end = threading.Event()
         self._pruned = float("-inf")
+        self._swept = False
 
     # -- hearing (the engine's thread) -------------------------------------------------------------------------
 
@@ -83,8 +84,19 @@ class Dispatcher:
                 del self._missed[:-MISSED_MAX]
                 self._tell(f"more than {MISSED_MAX} changes of standing wait for the outbox: the oldest are not told")
 
+    def hearer(self, path: Path) -> Callable[[list[dict[str, Any]]], None]:
+        """`hear`, after catching up at the first call: an engine that opens calls only once the home is its own."""
+        left = [path]
+
+        def said(rows: list[dict[str, Any]]) -> None:
+            while left:
+                self.catch_up(left.pop())
+            self.hear(rows)
+
+        return said
+
     def catch_up(self, path: Path) -> None:
-        """Before the engine opens: what stands at the end of interventions.ndjson and is young, or ends an open step."""
+        """Hear what stands at the end of interventions.ndjson and is young, or ends an open step."""
         if not path.exists():
             return
         with path.open("rb") as file:
@@ -188,8 +200,10 @@ class Dispatcher:
             with self.outbox.writing():
                 for standing in self.outbox.suspended(now):
                     self._suspension_over(standing, standing_of, now)
-                for entry in self.outbox.lapsing(now):
+                # the first time all are held against the engine: what ended a step may have been lost with a disk
+                for entry in self.outbox.lapsing(now) if self._swept else self.outbox.all_open():
                     self._entry_over(entry, standing_of, now)
+            self._swept = True
             if self.clock.monotonic() - self._pruned > PRUNE_SECONDS:
                 self._pruned = self.clock.monotonic()
                 self.outbox.prune(now)
@@ -228,8 +242,9 @@ class Dispatcher:
     def stop(self, seconds: float = 5.0) -> None:
         """Send no more; what waits is sent after the next start."""
         self._end.set()
+        until = self.clock.monotonic() + seconds
         for thread in self._threads:
-            thread.join(timeout=seconds)
+            thread.join(timeout=max(0.1, until - self.clock.monotonic()))
 
     def _run(self, name: str) -> None:
         while not self._end.is_set():

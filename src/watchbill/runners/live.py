@@ -145,17 +145,18 @@ class LiveRunner:
 
     def _open_engine(self) -> Engine:
         """The engine, with the dispatcher of actions hearing what it says from the first row that recovery makes."""
-        said = None
-        dispatcher = self.dispatcher = open_dispatcher(self.config, self.clock, self.progress.on_phase)
-        if dispatcher is not None:
-            dispatcher.catch_up(self.config.home / "interventions.ndjson")
-            said = dispatcher.hear
+        config, clock = self.config, self.clock
+        dispatcher = self.dispatcher = open_dispatcher(config, clock, self.progress.on_phase)
+        if dispatcher is None:
+            return Engine(config.home, config.engine, clock, limits=config.records)
         try:
-            return Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records, on_said=said)
+            said = dispatcher.hearer(config.home / "interventions.ndjson")
+            engine = Engine(config.home, config.engine, clock, limits=config.records, on_said=said)
         except BaseException:
-            if dispatcher is not None:
-                dispatcher.outbox.close()
+            dispatcher.outbox.close()
             raise
+        said([])
+        return engine
 
     # -- sources -----------------------------------------------------------------------------------------------
 

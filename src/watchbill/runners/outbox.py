@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS entries(
   state TEXT NOT NULL, open INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
   next_at INTEGER NOT NULL, made INTEGER NOT NULL, settled INTEGER, note TEXT NOT NULL DEFAULT '', undoes INTEGER);
 CREATE INDEX IF NOT EXISTS by_state ON entries(state, action, next_at);
+CREATE INDEX IF NOT EXISTS by_turn ON entries(action, who, id) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS by_who ON entries(who) WHERE open = 1;
 CREATE TABLE IF NOT EXISTS standing(
   who TEXT PRIMARY KEY, seq INTEGER NOT NULL, steps TEXT NOT NULL, step TEXT NOT NULL, until INTEGER, told TEXT NOT NULL,
@@ -229,6 +230,10 @@ class Outbox:
         """Open entries whose time is over by the clock."""
         return self._entries("WHERE open = 1 AND until <= ? ORDER BY id LIMIT 1000", (now,))
 
+    def all_open(self) -> list[Entry]:
+        """All steps that are not over."""
+        return self._entries("WHERE open = 1 ORDER BY id")
+
     # -- sending -----------------------------------------------------------------------------------------------
 
     def claim(self, action: str, now: int) -> Entry | None:
@@ -236,7 +241,8 @@ class Outbox:
         with self.writing() as database:
             found = self._entries(
                 "AS e WHERE state = 'waiting' AND action = ? AND next_at <= ? AND NOT EXISTS (SELECT 1 FROM entries AS b "
-                "WHERE b.state = 'waiting' AND b.action = e.action AND b.who = e.who AND b.id < e.id) ORDER BY id LIMIT 1",
+                "WHERE b.state = 'waiting' AND b.action = e.action AND b.who = e.who AND b.id < e.id) "
+                "ORDER BY next_at, id LIMIT 1",
                 (action, now),
             )
             if not found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import inspect
 import json
 import secrets
 import time
@@ -222,8 +223,8 @@ class Ssf:
             try:
                 who = self._who(request.headers.get("authorization", ""))
                 told = await _told(request)
-                method = methods[request.method.lower()]
-                if asyncio.iscoroutinefunction(method):
+                method = methods[request.method.lower().replace("head", "get")]
+                if inspect.iscoroutinefunction(method):
                     response = await method(who, told)
                 else:
                     response = await run_in_threadpool(method, who, told)
@@ -297,6 +298,7 @@ async def _told(request: Request) -> dict[str, Any]:
                     raise _Refusal(413, "invalid_request", f"the body is larger than {BODY_BYTES_MAX} bytes")
                 parts.append(part)
         told = json.loads(b"".join(parts) or b"{}")
+        json.dumps(told, ensure_ascii=False).encode()  # half a character can be kept nowhere
     except (TimeoutError, ClientDisconnect):
         raise _Refusal(408, "invalid_request", "the body took too long") from None
     except (ValueError, RecursionError):
