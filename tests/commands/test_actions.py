@@ -76,7 +76,7 @@ def test_listed_approved_refused_and_retried(run: Run, home: Path) -> None:
         assert [one["id"] for one in dead] == [2]
         assert "code 1" in run("actions", "dead", "--home", home).out
         assert (
-            run("actions", "approve", 1, "--by", "lead-1", "--home", home, "--json").json["note"]
+            run("actions", "approve", 1, "--by", "lead-1", "--home", home, "--json").json["decided"]
             == "approved by lead-1"
         )
         assert "waits" in run("actions", "retry", 2, "--home", home).out

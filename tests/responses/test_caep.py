@@ -66,7 +66,7 @@ def test_an_ended_session(tmp_path: Path) -> None:
         "sub_id": {"format": "iss_sub", "iss": "https://idp.example.com", "sub": "E1"},
         "events": {SESSION_REVOKED: {
             "event_timestamp": 1_750_000_000, "initiating_entity": "policy",
-            "reason_admin": {"en": "Looks without a reason: case c7", "zh": "无事由查询：案件 c7"},
+            "reason_admin": {"en": "Containment step, case c7", "zh": "风控措施，案件 c7"},
         }},
     }  # fmt: skip
     action.apply(ENDED)

@@ -333,6 +333,45 @@ def test_a_full_outbox_says_so_and_still_undoes(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_storm_of_steps_waits_for_a_person(tmp_path: Path) -> None:
+    house = House(tmp_path, a=("suspend",))
+    house.actions["a"].settings = ActionSettings(kind="x", on=("suspend",), applies_an_hour_max=3)
+    for number in range(5):
+        house.hear("suspend", account=f"E{number}")
+    house.work()
+    assert len(house.actions["a"].heard) == 3
+    waiting = house.outbox.listed(("awaiting_approval",))
+    assert [entry.order.account for entry in waiting] == ["E4", "E3"]
+    assert "more than 3 in an hour" in waiting[0].note
+    house.hear("none", account="E0")  # what ends a step never waits
+    house.work()
+    assert house.actions["a"].heard[-1] == ("undo", "suspend", "E0")
+    house.clock.sleep(3_601)
+    house.hear("suspend", account="E9")
+    house.work()
+    assert house.actions["a"].heard[-1] == ("apply", "suspend", "E9")
+
+
+def test_the_same_words_are_said_once_a_minute(tmp_path: Path) -> None:
+    house = House(tmp_path, a=("suspend",))
+    house.actions["a"].error = ActionError("no key")
+    for _ in range(5):
+        house.dispatcher._tend("a")
+    assert house.said == ["no key"]
+    house.clock.sleep(61)
+    house.dispatcher._tend("a")
+    assert house.said == ["no key", "no key"]
+
+
+def test_a_suspension_that_fell_to_the_mask_was_not_looked_at_whatever_the_clock_says(tmp_path: Path) -> None:
+    house = House(tmp_path, ("first", "second"), first=(), second=())
+    house.hear("suspend")
+    house.clock.sleep(-3_600)  # somebody set it back
+    house.hear("mask")
+    house.work()
+    assert len(house.outbox.failures()) == 1
+
+
 def test_a_disk_that_does_not_take_it_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house = House(tmp_path, a=("suspend",))
     real = house.outbox.writing

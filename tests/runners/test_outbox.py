@@ -84,7 +84,9 @@ def test_people_decide_once(tmp_path: Path) -> None:
         assert outbox.claim("a", 9) is None
         assert outbox.approve(one, "lead-1", 9).state == "waiting"
         refused = outbox.refuse(two, "lead-1", 9)
-        assert (refused.state, refused.open, refused.note) == ("skipped", 0, "refused by lead-1")
+        assert (refused.state, refused.open, refused.decided) == ("skipped", 0, "refused by lead-1")
+        outbox.sent(claimed(outbox, 9), 9)
+        assert (outbox.get(one).state, outbox.get(one).decided) == ("sent", "approved by lead-1")
         for number in (one, two, 99):
             with pytest.raises(NotFoundError):
                 outbox.approve(number, "lead-1", 9)

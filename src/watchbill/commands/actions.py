@@ -92,7 +92,7 @@ def _show(title: str, entries: list[dict[str, Any]]) -> None:
             one["state"].replace("_", " "),
             one["attempts"],
             when(one["next"] or one["settled"] or one["made"]),
-            one["note"],
+            "; ".join(words for words in (one["decided"], one["note"]) if words),
         )
         for one in entries
     ]

@@ -84,6 +84,8 @@ class ActionSettings(BaseModel):
     """Steps that it is told of. Empty: only pages of `[on_call]`."""
     approve: bool = False
     """Wait for a person (`watchbill actions approve`) before a step is applied. An undo and a page never wait."""
+    applies_an_hour_max: int = Field(default=200, ge=1, le=1_000_000)
+    """Steps told of in an hour; a further one waits for a person. Our own mistake must not lock everybody out."""
     attempts_max: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=5.0, gt=0, le=3_600)
     """Pause after the first failure; it doubles with each further one, less a random part of up to a half."""

@@ -106,7 +106,7 @@ class Sender:
             # trust_env off: a proxy from the environment must not see what the settings did not send through it
             self._client = httpx.Client(
                 timeout=self._timeout, follow_redirects=False, verify=trust, trust_env=False, proxy=self._proxy,
-                headers={"user-agent": "watchbill"},
+                headers={"user-agent": "watchbill"}, limits=httpx.Limits(max_keepalive_connections=0),
             )  # fmt: skip
         return self._client
 

@@ -31,6 +31,8 @@ TAIL_BYTES: Final = 4 << 20
 MISSED_MAX: Final = 100_000
 IDLE_SECONDS: Final = 0.5
 PRUNE_SECONDS: Final = 3_600.0
+SAID_SECONDS: Final = 60.0
+_HOUR_MS: Final = 3_600_000
 _RANK: Final = {step: rank for rank, step in enumerate(STEPS)}
 _SUSPEND: Final = "suspend"
 _LAPSES_TO: Final = {_SUSPEND: "mask", "end_session": "step_up"}
@@ -56,12 +58,21 @@ class Dispatcher:
         self.actions, self.outbox, self.clock = dict(actions), outbox, clock
         self.on_call = tuple(on_call)
         self._rng, self._tell = rng, tell
+        self._said: dict[str, float] = {}
         self._age_ms = int(outbox.settings.age_minutes * 60_000)
         self._missed: list[dict[str, Any]] = []
         self._threads: list[threading.Thread] = []
         self._end = threading.Event()
         self._pruned = float("-inf")
         self._swept = False
+
+    def _say(self, text: str) -> None:
+        """Tell the operator; the same words once a minute at most."""
+        now = self.clock.monotonic()
+        self._said = {said: at for said, at in self._said.items() if now - at < SAID_SECONDS}
+        if text not in self._said:
+            self._said[text] = now
+            self._tell(text)
 
     # -- hearing (the engine's thread) -------------------------------------------------------------------------
 
@@ -79,10 +90,10 @@ class Dispatcher:
                     self._take(row, self.clock.now_ms())
             self._missed.clear()
         except sqlite3.Error as error:
-            self._tell(f"the outbox does not take changes of standing ({type(error).__name__}); they are kept and wait")
+            self._say(f"the outbox does not take changes of standing ({type(error).__name__}); they are kept and wait")
             if len(self._missed) > MISSED_MAX:
                 del self._missed[:-MISSED_MAX]
-                self._tell(f"more than {MISSED_MAX} changes of standing wait for the outbox: the oldest are not told")
+                self._say(f"more than {MISSED_MAX} changes of standing wait for the outbox: the oldest are not told")
 
     def hearer(self, path: Path) -> Callable[[list[dict[str, Any]]], None]:
         """`hear`, after catching up at the first call: an engine that opens calls only once the home is its own."""
@@ -118,8 +129,7 @@ class Dispatcher:
         if before is not None and before.heard(row["seq"], step):
             return
         order = order_of(row, self.outbox.salt)
-        lapsed = before is not None and before.step == _SUSPEND and _RANK[step] < _RANK[_SUSPEND]
-        if lapsed and before is not None and before.until is not None and now >= before.until and "verdict" not in row:
+        if before is not None and before.step == _SUSPEND and _ran_out(before, row, now):
             self._nobody_looked(before, now)
         self._step(who, order, now)
         if step == _SUSPEND and (before is None or before.step != _SUSPEND):
@@ -159,10 +169,17 @@ class Dispatcher:
             why_not = f"older than {self.outbox.settings.age_minutes:g} minutes when it was heard: history"
         elif not why_not and self.outbox.is_full():
             why_not = f"more than {self.outbox.settings.waiting_max} entries wait already"
-            self._tell(f"the outbox is full; a step is not told to {name}")
-        state = "skipped" if why_not else "awaiting_approval" if action.settings.approve else "waiting"
-        if self.outbox.add(name, who, told, now, state=state, note=why_not) and state == "awaiting_approval":
-            self._tell(
+            self._say(f"the outbox is full; a step is not told to {name}")
+        asks, note = action.settings.approve, why_not
+        if (
+            not why_not
+            and not asks
+            and self.outbox.applied(name, now - _HOUR_MS) >= action.settings.applies_an_hour_max
+        ):
+            asks, note = True, f"more than {action.settings.applies_an_hour_max} in an hour: a person has to say"
+        state = "skipped" if why_not else "awaiting_approval" if asks else "waiting"
+        if self.outbox.add(name, who, told, now, state=state, note=note) and state == "awaiting_approval":
+            self._say(
                 f"{name} waits for a person: `watchbill actions` lists what, `watchbill actions approve` sends it"
             )
 
@@ -181,7 +198,7 @@ class Dispatcher:
         fresh = now - (standing.until or 0) <= self._age_ms
         if self.outbox.unattended(order, now, next_one[0] if next_one and fresh else ""):
             self._page(next_one, standing.who, order, "unattended", now, fresh=fresh)
-            self._tell("a suspension ended because nobody looked in time: the firm's failure, not the person's")
+            self._say("a suspension ended because nobody looked in time: the firm's failure, not the person's")
 
     def _page_after(self, entry: Entry, now: int) -> None:
         """A page that did not arrive goes to the next on call."""
@@ -208,7 +225,7 @@ class Dispatcher:
                 self._pruned = self.clock.monotonic()
                 self.outbox.prune(now)
         except sqlite3.Error as error:
-            self._tell(f"the outbox cannot be used now ({type(error).__name__}); it is tried again")
+            self._say(f"the outbox cannot be used now ({type(error).__name__}); it is tried again")
 
     def _suspension_over(self, standing: Standing, standing_of: Callable[[str, str], Now | None], now: int) -> None:
         order = standing.order
@@ -253,16 +270,16 @@ class Dispatcher:
                     pass
                 self._tend(name)
             except sqlite3.Error as error:
-                self._tell(f"{name}: the outbox cannot be used now ({type(error).__name__}); it is tried again")
+                self._say(f"{name}: the outbox cannot be used now ({type(error).__name__}); it is tried again")
             self._end.wait(IDLE_SECONDS)
 
     def _tend(self, name: str) -> None:
         try:
             self.actions[name].tend()
         except WatchbillError as error:
-            self._tell(str(error))
+            self._say(str(error))
         except Exception as error:  # noqa: BLE001 - an action's bug must not end its thread
-            self._tell(f"[actions.{name}]: failed ({type(error).__name__})")
+            self._say(f"[actions.{name}]: failed ({type(error).__name__})")
 
     def work(self, name: str) -> bool:
         """Send the next entry of an action that is due; whether there was one."""
@@ -286,7 +303,7 @@ class Dispatcher:
             with self.outbox.writing():
                 self.outbox.failed(entry, now, str(error), next_at=None)
                 self._page_after(entry, now)
-            self._tell(f"{action.name}: given up after {entry.tries} attempts ({error.what}); `watchbill actions dead`")
+            self._say(f"{action.name}: given up after {entry.tries} attempts ({error.what}); `watchbill actions dead`")
             return
         pause = min(settings.retry_seconds * 2.0 ** min(entry.tries - 1, 40), settings.retry_seconds_max)
         pause = max(pause * (0.5 + self._rng.random() / 2), error.retry_seconds)
@@ -304,6 +321,13 @@ def order_of(row: Mapping[str, Any], salt: str) -> Order:
         case=row.get("case"), account=str(row.get("account", "")), device=str(row.get("device", "")),
         families=tuple(sorted(row.get("evidence", {}))), txn=key,
     )  # fmt: skip
+
+
+def _ran_out(before: Standing, row: Mapping[str, Any], now: int) -> bool:
+    """Whether a suspension ended because nobody looked: it falls to the mask, which evidence taken back never does."""
+    if "verdict" in row or _RANK[row["step"]] >= _RANK[_SUSPEND]:
+        return False
+    return row["step"] == _LAPSES_TO[_SUSPEND] or (before.until is not None and now >= before.until)
 
 
 def _who(row: Mapping[str, Any]) -> str:

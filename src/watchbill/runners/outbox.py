@@ -2,7 +2,7 @@
 
 States: `waiting` (for its turn, or to be tried again), `awaiting_approval`, `sent`, `undone` (sent and taken back, or over
 before it was sent), `dead` (tried as often as settings allow; kept until somebody retries it), `skipped` (never to be sent;
-`note` says why). An entry is counted as tried before it is sent, so after a kill in between it is sent again, with the same
+`note` or `decided` says why). An entry is counted as tried before it is sent, so after a kill in between it is sent again, with the same
 id. `open` marks an applied step that is not over. Commands of other processes may change entries meanwhile.
 """
 
@@ -31,8 +31,10 @@ CREATE TABLE IF NOT EXISTS entries(
   id INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL UNIQUE, action TEXT NOT NULL, who TEXT NOT NULL,
   verb TEXT NOT NULL, why TEXT NOT NULL, step TEXT NOT NULL, case_id TEXT, until INTEGER, told TEXT NOT NULL,
   state TEXT NOT NULL, open INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
-  next_at INTEGER NOT NULL, made INTEGER NOT NULL, settled INTEGER, note TEXT NOT NULL DEFAULT '', undoes INTEGER);
+  next_at INTEGER NOT NULL, made INTEGER NOT NULL, settled INTEGER, note TEXT NOT NULL DEFAULT '', undoes INTEGER,
+  decided TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS by_state ON entries(state, action, next_at);
+CREATE INDEX IF NOT EXISTS by_made ON entries(action, made);
 CREATE INDEX IF NOT EXISTS by_turn ON entries(action, who, id) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS by_who ON entries(who) WHERE open = 1;
 CREATE TABLE IF NOT EXISTS standing(
@@ -45,7 +47,7 @@ CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _ENTRY: Final = (
     "id, delivery, action, who, verb, why, step, case_id, until, told, state, open, attempts, tries, next_at, made, "
-    "settled, note, undoes"
+    "settled, note, undoes, decided"
 )
 
 
@@ -84,6 +86,7 @@ class Entry:
     settled: int | None
     note: str
     undoes: int | None
+    decided: str
 
     @property
     def order(self) -> Order:
@@ -99,7 +102,7 @@ class Entry:
             **({"device": order.device} if order.device else {"account": order.account}), "time": order.time,
             "until": self.until, "state": self.state, "open": bool(self.open), "attempts": self.attempts,
             "next": self.next_at if self.state == "waiting" else None, "made": self.made, "settled": self.settled,
-            "note": self.note, "undoes": self.undoes,
+            "note": self.note, "undoes": self.undoes, "decided": self.decided,
         }  # fmt: skip
 
 
@@ -144,6 +147,7 @@ class Outbox:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
+            self._database.execute("PRAGMA user_version = 1")
             self._database.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
             self.salt: str = self._one("SELECT value FROM meta WHERE name = 'salt'")[0]
         except sqlite3.Error as error:
@@ -205,6 +209,11 @@ class Outbox:
         """Whether as much waits as may."""
         count = self._one("SELECT count(*) FROM entries WHERE state IN ('waiting', 'awaiting_approval')")[0]
         return bool(count >= self.settings.waiting_max)
+
+    def applied(self, action: str, since: int) -> int:
+        """How many steps an action was told of, or is to be, since a moment."""
+        query = "SELECT count(*) FROM entries WHERE action = ? AND made > ? AND verb = 'apply' AND why = 'step' AND state != 'skipped'"
+        return int(self._one(query, (action, since))[0])
 
     def opened(self, who: str) -> list[Entry]:
         """Steps of somebody that are applied, or are to be, and are not over."""
@@ -303,12 +312,12 @@ class Outbox:
                 raise NotFoundError("there is no such dead letter", where=str(number), todo=todo)
             return self.get(number)
 
-    def _decide(self, number: int, state: str, note: str, now: int) -> Entry:
+    def _decide(self, number: int, state: str, words: str, now: int) -> Entry:
         with self.writing() as database:
             done = database.execute(
-                "UPDATE entries SET state = ?, note = ?, next_at = ?, open = CASE WHEN ? = 'skipped' THEN 0 ELSE open END, "
+                "UPDATE entries SET state = ?, decided = ?, next_at = ?, open = CASE WHEN ? = 'skipped' THEN 0 ELSE open END, "
                 "settled = CASE WHEN ? = 'skipped' THEN ? ELSE settled END WHERE id = ? AND state = 'awaiting_approval'",
-                (state, note, now, state, state, now, number),
+                (state, words, now, state, state, now, number),
             )
             if not done.rowcount:
                 todo = "`watchbill actions` lists what does"

@@ -75,7 +75,7 @@ class Ssf:
             "delivery_methods_supported": [PUSH, POLL], "configuration_endpoint": base + "/streams",
             "status_endpoint": base + "/status", "add_subject_endpoint": base + "/subjects:add",
             "remove_subject_endpoint": base + "/subjects:remove", "verification_endpoint": base + "/verify",
-            "authorization_schemes": [{"spec_urn": "urn:ietf:rfc:6750"}], "default_subjects": "ALL",
+            "authorization_schemes": [{"spec_urn": "urn:ietf:rfc:6749"}, {"spec_urn": "urn:ietf:rfc:6750"}], "default_subjects": "ALL",
         })  # fmt: skip
 
     async def jwks(self, _request: Request) -> Response:
