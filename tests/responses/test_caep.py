@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
+from responses.closing import closed  # noqa: F401 - a fixture that runs by itself
 from responses.worlds import CaepWorld
 from watchbill.core.errors import ActionError, SettingsError
 from watchbill.responses.base import Around, Order, open_action

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from responses.closing import closed  # noqa: F401 - a fixture that runs by itself
 from responses.worlds import SECRET, WORLDS, World, world_of
 from watchbill.responses.base import Action, Around, Order, kinds, open_action
 from watchbill.runners.clock import ManualClock, SystemClock

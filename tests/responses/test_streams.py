@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from responses.closing import closed  # noqa: F401 - a fixture that runs by itself
 from watchbill.core.errors import ActionError
 from watchbill.responses import streams
 from watchbill.responses.streams import KEPT_MS, PUSH, Stream, Streams, Token

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from responses.closing import closed  # noqa: F401 - a fixture that runs by itself
 from watchbill.core.errors import ActionError
 from watchbill.responses.base import ActionSettings, Order
 from watchbill.runners.clock import ManualClock
@@ -47,6 +48,9 @@ class Told:
 
     def describe(self, order: Order) -> dict[str, Any]:
         return {"id": order.id}
+
+    def close(self) -> None:
+        self.error = None
 
     def tend(self) -> None:
         self.tended += 1

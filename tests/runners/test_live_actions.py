@@ -71,7 +71,7 @@ class House:
     def __init__(self, place: Path, suspend_minutes: float, *, started: bool = True) -> None:
         self.place, self.home, self.server = place, place / "home", Server()
         (place / "reference").mkdir(parents=True)
-        (place / "reference" / "accounts.csv").write_text("account,role,outlet\na1,courier,O1\na2,courier,O1\n")
+        (place / "reference" / "accounts.csv").write_text("account,role,outlet\nA1,courier,O1\nA2,courier,O1\n")
         (place / "reference" / "outlets.csv").write_text("outlet,name\nO1,one\n")
         text = SETTINGS.replace("HOST", self.server.host).replace("TOKEN", TOKEN).replace("SECRET", SECRET)
         (place / "w.toml").write_text(text.replace("SUSPEND", str(suspend_minutes)))
@@ -135,42 +135,42 @@ def open_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
 def test_suspended_paged_not_looked_at_released_and_written_down(open_house: Callable[[float], House]) -> None:
     house = open_house(0.05)
-    house.look("a1")
+    house.look("A1")
     until(house.door)
     until(lambda: house.told("/first"))
     # no further record of that account comes: it is given back all the same, and the next is paged
     until(lambda: len(house.door()) == 2)
     until(lambda: house.told("/second"))
-    assert house.door() == [("watchbill.step.applied", "a1"), ("watchbill.step.undone", "a1")]
+    assert house.door() == [("watchbill.step.applied", "A1"), ("watchbill.step.undone", "A1")]
     assert "Nobody looked" in house.told("/second")[0]["title"]
-    assert all("a1" not in body["message"] for path in ("/first", "/second") for body in house.told(path))
+    assert all("A1" not in body["message"] for path in ("/first", "/second") for body in house.told(path))
     house.stop()
     with Outbox(house.home) as outbox:
         (failure,) = outbox.failures()
         assert (failure["paged"], failure["noticed"] >= failure["until"]) == ("second", True)
     before = len(house.server.requests)
     house.start()  # no checkpoint since: every change is said again
-    house.look("a1", 5)
+    house.look("A1", 5)
     time.sleep(2.5)
     assert len(house.server.requests) == before
 
 
 def test_a_person_who_looks_gives_the_account_back(open_house: Callable[[float], House]) -> None:
     house = open_house(15)
-    house.look("a2")
+    house.look("A2")
     until(house.door)
-    told = {"account": "a2", "verdict": "dismissed", "by": "lead-1", "note": "", "reason": "task"}
+    told = {"account": "A2", "verdict": "dismissed", "by": "lead-1", "note": "", "reason": "task"}
     put(house.home, said_now(told, SystemClock()))
     until(lambda: len(house.door()) == 2)
-    assert house.door()[1] == ("watchbill.step.undone", "a2")
+    assert house.door()[1] == ("watchbill.step.undone", "A2")
     assert house.told("/second") == []
 
 
 def test_a_confirmed_suspension_is_not_given_back_by_the_clock(open_house: Callable[[float], House]) -> None:
     house = open_house(0.15)
-    house.look("a2")
+    house.look("A2")
     until(house.door)
-    told = {"account": "a2", "verdict": "confirmed", "by": "lead-1", "note": "", "reason": "leased"}
+    told = {"account": "A2", "verdict": "confirmed", "by": "lead-1", "note": "", "reason": "leased"}
     put(house.home, said_now(told, SystemClock()))
     until(lambda: not list((house.home / "inbox").glob("*.json")))
     time.sleep(11)
@@ -180,13 +180,13 @@ def test_a_confirmed_suspension_is_not_given_back_by_the_clock(open_house: Calla
 
 def test_a_backfill_is_recorded_and_never_acted_on(open_house: Callable[[float], House]) -> None:
     house = open_house(15)
-    house.look("a1", age_ms=3_600_000)
-    house.look("a2")
+    house.look("A1", age_ms=3_600_000)
+    house.look("A2")
     until(house.door)
-    assert {who for _, who in house.door()} == {"a2"}
+    assert {who for _, who in house.door()} == {"A2"}
     house.stop()
     with Outbox(house.home) as outbox:
-        assert {entry.order.account for entry in outbox.listed(("skipped",))} == {"a1"}
+        assert {entry.order.account for entry in outbox.listed(("skipped",))} == {"A1"}
 
 
 def test_killed_while_it_tells_it_tells_again_with_the_same_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_killed_while_it_tells_it_tells_again_with_the_same_id(tmp_path: Path, m
     (house.place / "in").mkdir()
     text = (house.place / "w.toml").read_text().replace('kind = "http"', "paths = ['in']\nfollow = true")
     (house.place / "w.toml").write_text(text.replace(f'token = "{TOKEN}"', ""))
-    (house.place / "in" / "a.ndjson").write_bytes(house.rows("a1", 300))
+    (house.place / "in" / "a.ndjson").write_bytes(house.rows("A1", 300))
     try:
         first = start("run", "--config", house.place / "w.toml")
         house.server.on_next = first.kill
@@ -211,9 +211,9 @@ def test_killed_while_it_tells_it_tells_again_with_the_same_id(tmp_path: Path, m
         second.terminate()
         _, more = second.communicate(timeout=60)
         assert second.returncode == 0, more
-        assert b"a1" not in said + more
+        assert b"A1" not in said + more
         sent = [json.loads(body) for at, _, body in house.server.requests if at == "/door"]
-        assert ({told["data"]["account"] for told in sent}, len({told["id"] for told in sent})) == ({"a1"}, 1)
+        assert ({told["data"]["account"] for told in sent}, len({told["id"] for told in sent})) == ({"A1"}, 1)
         pages = {told["message"].rpartition("id: ")[2] for told in house.told("/first")}
         assert (len(pages), len(house.server.requests) >= 3) == (1, True)
     finally:
@@ -223,7 +223,7 @@ def test_killed_while_it_tells_it_tells_again_with_the_same_id(tmp_path: Path, m
 def test_a_replay_never_acts(open_house: Callable[[float], House]) -> None:
     house = open_house(15)
     path = house.place / "old.ndjson"
-    path.write_bytes(house.rows("a1", 300))
+    path.write_bytes(house.rows("A1", 300))
     settings = load_config(house.place / "w.toml")
     source = open_source("old", {"paths": [str(path)]})
     replay([source], house.place / "other", house.place / "out", settings.engine, reference=settings.reference)

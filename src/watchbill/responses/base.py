@@ -136,6 +136,9 @@ class Action(Protocol):
             ActionError: it did not work this time.
         """
 
+    def close(self) -> None:
+        """Let go of connections and files; what is asked later opens them anew."""
+
 
 class _Module(Protocol):
     Settings: ClassVar[type[ActionSettings]]

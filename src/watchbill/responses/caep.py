@@ -155,6 +155,11 @@ class Caep:
             if stream.method == PUSH and stream.status == "enabled":
                 self._push_held(stream)
 
+    def close(self) -> None:
+        """Let go of connections and the store; the web opens it anew."""
+        self._sender.close()
+        self.streams.close()
+
     # -- streams and tokens ------------------------------------------------------------------------------------
 
     def all_streams(self) -> list[Stream]:

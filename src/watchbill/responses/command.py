@@ -89,6 +89,9 @@ class Command:
     def tend(self) -> None:
         """Nothing waits here."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """The program and its children: they are a session of their own."""

@@ -90,6 +90,9 @@ class Notify:
     def tend(self) -> None:
         """Nothing waits here."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def message(order: Order, settings: ActionSettings) -> tuple[str, str]:
     """Title and body, in Chinese and English."""

@@ -80,6 +80,10 @@ class Webhook:
     def tend(self) -> None:
         """Nothing waits here."""
 
+    def close(self) -> None:
+        """Let go of connections."""
+        self._sender.close()
+
 
 def signature(secret: bytes, identity: str, at: str, body: bytes) -> str:
     """`v1,` and base64 of HMAC-SHA256 over id, time (epoch seconds) and body (Standard Webhooks 1.0)."""

@@ -262,6 +262,8 @@ class Dispatcher:
         until = self.clock.monotonic() + seconds
         for thread in self._threads:
             thread.join(timeout=max(0.1, until - self.clock.monotonic()))
+        for action in self.actions.values():
+            action.close()
 
     def _run(self, name: str) -> None:
         while not self._end.is_set():
