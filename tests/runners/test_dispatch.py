@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from responses.closing import closed  # noqa: F401 - a fixture that runs by itself
 from watchbill.core.errors import ActionError
 from watchbill.responses.base import ActionSettings, Order
+from watchbill.responses.policy import STEPS
 from watchbill.runners.clock import ManualClock
 from watchbill.runners.dispatch import Dispatcher, Now
 from watchbill.runners.outbox import Outbox, OutboxSettings
@@ -461,3 +465,88 @@ def test_threads_send_and_one_that_hangs_holds_up_no_other(tmp_path: Path) -> No
     assert slow.heard
     assert slow.tended
     assert not any("private" in text for text in house.said)
+
+
+class Believing:
+    """Another system that counts each id once and believes what it is told, also when its answer is lost."""
+
+    name = "a"
+
+    def __init__(self) -> None:
+        self.settings = ActionSettings(
+            kind="x", on=("mask", "step_up", "suspend"), attempts_max=100, applies_an_hour_max=10_000
+        )
+        self.seen: dict[str, Order] = {}
+        self.mood = "well"
+
+    def suits(self, _order: Order) -> str:
+        return ""
+
+    def apply(self, order: Order) -> None:
+        if self.mood != "down":
+            self.seen.setdefault(order.id, order)
+        if self.mood != "well":
+            raise ActionError("no answer")
+
+    undo = apply
+
+    def describe(self, order: Order) -> dict[str, Any]:
+        return {"id": order.id}
+
+    def tend(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def holds(self) -> set[tuple[str, str]]:
+        undone = {order.undoes for order in self.seen.values() if order.verb == "undo"}
+        return {(o.account, o.step) for o in self.seen.values() if o.verb == "apply" and o.id not in undone}
+
+
+@hypothesis.given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("row"), st.sampled_from("EF"), st.sampled_from(STEPS)),
+            st.tuples(st.just("mood"), st.sampled_from(["well", "down", "lost"]), st.just("")),
+            st.tuples(st.just("work"), st.just(""), st.just("")), st.tuples(st.just("kill"), st.just(""), st.just("")),
+            st.tuples(st.just("wait"), st.just(""), st.just("")),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+@hypothesis.settings(max_examples=60)
+def test_whatever_happens_the_other_side_comes_to_believe_what_stands(script: list[tuple[str, str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        clock, action, rows, stands = ManualClock(START), Believing(), list[dict[str, Any]](), set[tuple[str, str]]()
+
+        def opened() -> Dispatcher:
+            return Dispatcher({"a": action}, Outbox(Path(folder)), clock, random.Random(1))
+
+        house = opened()
+        for what, which, step in script:
+            if what == "row":
+                rows.append({"seq": len(rows) // 2, "time": clock.now_ms(), "account": f"{which}{len(rows) % 2}", "step": step,
+                             "until": None, "case": None, "evidence": {}})  # fmt: skip
+                who = rows[-1]["account"]
+                stands = {(w, s) for w, s in stands if w != who or STEPS.index(s) <= STEPS.index(step)}
+                stands |= {(who, step)} & {(who, s) for s in action.settings.on}
+                house.hear(rows[-1:])
+            elif what == "mood":
+                action.mood = which
+            elif what == "work":
+                house.work("a")
+            elif what == "wait":
+                clock.sleep(60)
+            else:
+                house.outbox.close()
+                house = opened()
+                house.hear(rows)  # no checkpoint: everything is said again
+        action.mood = "well"
+        for _ in range(200):
+            clock.sleep(700)
+            while house.work("a"):
+                pass
+        assert action.holds() == stands
+        assert house.outbox.counts()["waiting"] == house.outbox.counts()["dead"] == 0
+        house.outbox.close()

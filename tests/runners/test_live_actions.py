@@ -134,7 +134,7 @@ def open_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
 
 def test_suspended_paged_not_looked_at_released_and_written_down(open_house: Callable[[float], House]) -> None:
-    house = open_house(0.05)
+    house = open_house(0.1)
     house.look("A1")
     until(house.door)
     until(lambda: house.told("/first"))

@@ -140,7 +140,7 @@ class Caep:
         if kind is None:
             return {"streams": 0, "claims": None}
         there = (self._around.home / "ssf.sqlite").exists()
-        streams = len(self.streams.of(self.name)) if there else 0
+        streams = len(self.streams.of(self.name)) if there else int(self.settings.stream == "given")
         return {"streams": streams, "claims": self._claims(order.id, kind, order)}
 
     def tend(self) -> None:
