@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,12 @@ def test_a_wrong_one_is_one_line_that_names_it(run: Run, tmp_path: Path, text: s
     told = run("config", "check", config)
     assert told.code == 2
     assert word in told.err
+
+
+def test_a_shadow_detector_is_shown_with_its_owner(run: Run, tmp_path: Path) -> None:
+    status = {"shadow": {"detectors": {"rhythm": 7}, "owner": "data desk"}}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    rows = {row["id"]: row["shadow"] for row in run("detectors", "--json", "--home", tmp_path).json}
+    assert rows["rhythm"] == {"spoke": 7, "owner": "data desk"}
+    assert {name for name, one in rows.items() if one} == {"rhythm"}
+    assert "in shadow: spoke 7 times; read by data desk" in run("detectors", "--home", tmp_path).out

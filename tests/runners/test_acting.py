@@ -75,13 +75,16 @@ def test_wrong_settings_say_which(tmp_path: Path, text: str, word: str) -> None:
 def test_what_the_engine_holds(tmp_path: Path) -> None:
     engine = Engine(tmp_path, Settings(), ManualClock(1))
     standing_of = standing_in(engine)
-    assert standing_of("E1", "") is None
+    assert standing_of("E1", "", 0) is None
     pipeline = engine.pipeline
     for name in ("E1", DEVICE_MARK + "D1"):
         pipeline.context.accounts.add(name)
     pipeline.standing = grown(pipeline.standing, 2)
-    pipeline.standing[0] = np.array((77, 0, 0, 0, SUSPEND, STEP_UP, 0), STANDING)
+    pipeline.standing[0] = np.array((77, 0, 0, 0, SUSPEND, 0, 0), STANDING)
     pipeline.standing[1] = np.array((FOREVER, 0, 0, 0, STEP_UP, STEP_UP, 0), STANDING)
-    assert standing_of("E1", "") == Now("suspend", 77, "step_up")
-    assert standing_of("", "D1") == Now("step_up", None, "step_up")
+    assert standing_of("E1", "", 76) == Now("suspend", 77)
+    lapsed = standing_of("E1", "", 77)
+    assert lapsed is not None
+    assert lapsed.step == "mask"  # though no record came
+    assert standing_of("", "D1", 78) == Now("step_up", None)
     engine.close()

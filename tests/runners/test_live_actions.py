@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from standardwebhooks import Webhook
 
 from commands.shell import start
 from responses.worlds import SECRET, Server
+from watchbill.responses.caep import ACCOUNT_DISABLED, ACCOUNT_ENABLED
 from watchbill.runners.clock import SystemClock
 from watchbill.runners.config import load_config
 from watchbill.runners.delivery import said_now
@@ -24,9 +27,10 @@ from watchbill.runners.live import LiveRunner
 from watchbill.runners.local import replay
 from watchbill.runners.outbox import FILE, Outbox
 from watchbill.sources.base import open_source
-from watchbill.web.ingest import open_door
+from watchbill.web.door import open_door
 
 TOKEN = "a-token-of-this-test-0123"  # noqa: S105 - made up
+pytestmark = pytest.mark.timeout(300)  # on a machine that has no compiled kernels yet the first test waits for them
 SETTINGS = """
 home = "home"
 checkpoint_seconds = 600
@@ -58,7 +62,7 @@ actions = ["first", "second"]
 """
 
 
-def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
+def until(true: Callable[[], Any], seconds: float = 110.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
@@ -153,6 +157,42 @@ def test_suspended_paged_not_looked_at_released_and_written_down(open_house: Cal
     house.look("A1", 5)
     time.sleep(2.5)
     assert len(house.server.requests) == before
+
+
+def test_an_identity_provider_polls_the_running_house(open_house: Callable[[float], House]) -> None:
+    house = open_house(0.1)
+    house.stop()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    base, token = f"http://127.0.0.1:{port}", "a-token-of-the-idp-0123"
+    text = (house.place / "w.toml").read_text().replace("port = 0", f"port = {port}")
+    (house.place / "w.toml").write_text(f"""{text}
+[actions.idp]
+kind = "caep"
+issuer = "{base}"
+audience = "idp"
+token = "{token}"
+subject_format = "email"
+subject = "{{account}}@example.com"
+""")
+    house.start()
+    with httpx.Client(headers={"authorization": f"Bearer {token}"}, timeout=60, trust_env=False) as idp:
+        about = idp.get(base + "/.well-known/ssf-configuration").json()
+        stream = idp.post(about["configuration_endpoint"], json={}).json()
+        keys = jwt.PyJWKClient(about["jwks_uri"])
+        house.look("A1")
+        told: list[str] = []
+        acked: list[str] = []
+        end = time.monotonic() + 60
+        while len(told) < 2 and time.monotonic() < end:
+            sets = idp.post(stream["delivery"]["endpoint_url"], json={"ack": acked}).json()["sets"]
+            for one in sets.values():
+                key = keys.get_signing_key_from_jwt(one).key
+                claims = jwt.decode(one, key, algorithms=["RS256"], audience="idp", issuer=base)
+                assert claims["sub_id"] == {"format": "email", "email": "A1@example.com"}
+                told += claims["events"]
+            acked = list(sets)
+    assert told == [ACCOUNT_DISABLED, ACCOUNT_ENABLED]
 
 
 def test_a_person_who_looks_gives_the_account_back(open_house: Callable[[float], House]) -> None:

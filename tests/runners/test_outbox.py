@@ -157,7 +157,7 @@ def test_standings_and_who_was_not_looked_at(tmp_path: Path) -> None:
         outbox.stand(standing, 0)
         assert outbox.standing("w") == standing
         assert outbox.suspended(1_999) == []
-        assert outbox.suspended(2_000) == [standing]
+        assert outbox.suspended(2_000) == outbox.suspended(None) == [standing]
         assert standing.heard(6, "none")
         assert standing.heard(7, "mask")
         assert not standing.heard(7, "none")

@@ -16,10 +16,12 @@ from watchbill.sources.base import open_source
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     events = np.zeros(5, EVENT)
     events["seq"], events["role"], events["account"] = np.arange(5), [0, 1, 0, 2, 1], [3, 1, 4, 1, 5]
-    numbers = [np.arange(5, dtype=np.float32) / k for k in (1, 4)]
+    numbers = [(np.arange(5) / k).astype(np.float32) for k in (1, 4)]
+    kinds = np.array([0, 1, 0, 0, 1], np.uint8)
     trace = Trace(tmp_path / "t.parquet")
     for part in (slice(0, 3), slice(3, 3), slice(3, 5)):
-        trace.write(events[part], *(column[part] for column in numbers), np.array([1, 0, 1], np.uint8))
+        one, other = (column[part] for column in numbers)
+        trace.write(events[part], one, other, np.array([1, 0, 1], np.uint8), other, one, kinds[part])
     trace.close()
     pieces = list(read_trace(tmp_path / "t.parquet"))
     for name in kept_fields():
@@ -28,6 +30,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found["guarantee"].tolist() == numbers[0].tolist()
     assert found["left"].tolist() == numbers[1].tolist()
     assert found["may"].tolist() == [1, 0, 1, 1, 0]
+    assert found["sure"].tolist() == numbers[1].tolist()
+    assert found["evidence"].tolist() == kinds.tolist()
+    assert found["joined"].tolist() == numbers[0].tolist()
 
 
 def test_nothing_written_is_nothing_to_read(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from watchbill.core.errors import SettingsError
 from watchbill.responses.base import Around, Order, open_action
 from watchbill.responses.caep import ACCOUNT_DISABLED, ACCOUNT_ENABLED, EVENTS, SESSION_REVOKED, VERIFICATION, Caep
 from watchbill.web import ssf
-from watchbill.web.ingest import Door
+from watchbill.web.door import Door
 from watchbill.web.ssf import routes
 
 TOKENS = {"idp": "token-of-the-idp-0123", "other": "token-of-another-0123"}

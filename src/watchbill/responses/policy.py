@@ -4,7 +4,8 @@ Pure: standing and one event in, standing and a decision out, row by row in orde
 guarantee number passes its threshold, expires by itself, and is relaxed when evidence is taken back. Nobody is suspended
 for longer than it takes a person to look: after that the account works on with masked values; and an ended session is
 followed by proof of presence, not by a locked door. A step that a person confirmed stays until a person lifts it (`hold`,
-`release`); no looks and no late reason relax it.
+`release`); no looks and no late reason relax it. A step that settings put in shadow is never taken: the next lower one is
+(`lowered`). How many accounts may be newly stepped up in an hour is bounded (responses/budget.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.core.kernel import Row, kernel
+from watchbill.responses.budget import affords, note_active
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,10 +76,30 @@ def wanted_step(guarantee: float, limits: NDArray[np.float64]) -> int:
     return NONE
 
 
+def enforced_steps(settings: PolicySettings) -> NDArray[np.uint8]:
+    """uint8[7]: 1 for steps that are really taken, 0 for those in shadow."""
+    out = np.ones(len(STEPS), np.uint8)
+    if settings.mode == "shadow":
+        out[MASK:] = 0
+    out[[STEPS.index(name) for name in settings.shadow_steps]] = 0
+    return out
+
+
+@kernel
+def lowered(step: int, enforced: NDArray[np.uint8]) -> int:
+    """The highest step up to `step` that is enforced; nothing falls to a mask, which is the bucket's own."""
+    while step > MASK and not enforced[step]:
+        step -= 1
+        if step == MASK:
+            return NONE
+    return step if enforced[step] else NONE
+
+
 @kernel
 def _change(
     standing: Row, event: int, account: int, step: int, until: int, changes: NDArray[np.void], count: int
 ) -> int:
+    until = until if step else 0
     row = changes[count]
     row.event, row.account, row.until, row.old, row.new = event, account, until, standing.step, step
     row.since, row.records = standing.since, standing.records
@@ -105,29 +127,87 @@ def _decision(standing: Row, reveal: bool, unexplained: bool, short: bool) -> in
 
 @kernel
 def _lapse(
-    standing: Row, event: int, account: int, now: int, spans_ms: NDArray[np.int64], changes: NDArray[np.void],
-    count: int,
+    standing: Row, event: int, account: int, spans_ms: NDArray[np.int64], enforced: NDArray[np.uint8],
+    changes: NDArray[np.void], count: int,
 ) -> int:  # fmt: skip
-    """A step is over: what was confirmed stands again, a shut-out gives way to something milder, the rest to nothing."""
+    """A step is over: what was confirmed stands again, a shut-out gives way to something milder, the rest to nothing.
+
+    All of it follows from when the step ended, so that it is over without a further record of the account.
+    """
     if standing.held:
-        return int(_change(standing, event, account, standing.held, FOREVER, changes, count))
+        step = lowered(standing.held, enforced)
+        return int(_change(standing, event, account, step, FOREVER, changes, count))
+    milder = standing.until + spans_ms[0]
     if standing.step == SUSPEND:
         # nobody looked in time: the firm's failure, not the person's
-        standing.whole, standing.quiet_until = 1, now + spans_ms[0]
-        return int(_change(standing, event, account, MASK, now + spans_ms[0], changes, count))
+        standing.whole, standing.quiet_until = enforced[MASK], milder
+        return int(_change(standing, event, account, lowered(MASK, enforced), milder, changes, count))
     if standing.step == END_SESSION:
         # the session is over; whoever comes back proves presence, and is not shut out for longer than that
-        standing.quiet_until = now + spans_ms[0]
-        return int(_change(standing, event, account, STEP_UP, now + spans_ms[0], changes, count))
+        standing.quiet_until = milder
+        return int(_change(standing, event, account, lowered(STEP_UP, enforced), milder, changes, count))
     standing.whole = 0
     return int(_change(standing, event, account, NONE, 0, changes, count))
+
+
+@kernel
+def _settle(
+    standing: Row, event: int, account: int, now: int, spans_ms: NDArray[np.int64], enforced: NDArray[np.uint8],
+    changes: NDArray[np.void], count: int,
+) -> int:  # fmt: skip
+    """What is left of a standing at `now`: steps that are over lapse, and what settings put in shadow meanwhile falls."""
+    while standing.step and now >= standing.until:
+        count = _lapse(standing, event, account, spans_ms, enforced, changes, count)
+    floor = lowered(standing.held, enforced)
+    step = max(lowered(standing.step, enforced), floor)
+    if step != standing.step:
+        until = FOREVER if standing.held and step == floor else standing.until
+        count = _change(standing, event, account, step, until, changes, count)
+    return count
+
+
+@kernel
+def _settle_one(
+    standings: NDArray[np.void], now: int, spans_ms: NDArray[np.int64], enforced: NDArray[np.uint8],
+    changes: NDArray[np.void],
+) -> None:  # fmt: skip
+    for i in range(standings.shape[0]):
+        _settle(standings[i], 0, i, now, spans_ms, enforced, changes, 0)
+
+
+def standing_at(
+    standings: NDArray[np.void], now: int, spans_ms: NDArray[np.int64], enforced: NDArray[np.uint8]
+) -> NDArray[np.void]:
+    """Standings as they are at `now` (epoch ms of arrival), also without a further record; the given ones stay."""
+    out = standings.copy()
+    _settle_one(out, now, spans_ms, enforced, np.zeros(4, CHANGE))
+    return out
+
+
+@kernel
+def _afforded(
+    step: int, certain: bool, event: int, budget: NDArray[np.void], kind: int, own: Row, alerts: NDArray[np.int32],
+    enforced: NDArray[np.uint8],
+) -> int:  # fmt: skip
+    """The step that an hour's budget leaves of a new one at step_up or above."""
+    return step if affords(budget, kind, own, event, alerts, certain) else int(lowered(ASK_REASON, enforced))
+
+
+@kernel
+def _one_more(standing: Row, time: int, anew: bool) -> None:
+    """Count an unexplained unmasked first look of the running evidence, which may begin anew with it."""
+    if anew or standing.records == 0:
+        standing.since, standing.records = time, 0
+    standing.records += 1
 
 
 @kernel
 def apply_policy(
     events: NDArray[np.void], guarantee: NDArray[np.float32], left: NDArray[np.float32], standings: NDArray[np.void],
     limits: NDArray[np.float64], relax: float, spans_ms: NDArray[np.int64], steps: NDArray[np.uint8],
-    decisions: NDArray[np.uint8], records: NDArray[np.int32], changes: NDArray[np.void],
+    decisions: NDArray[np.uint8], records: NDArray[np.int32], changes: NDArray[np.void], enforced: NDArray[np.uint8],
+    sure: NDArray[np.float32], kinds: NDArray[np.uint8], budget: NDArray[np.void], hours: NDArray[np.void],
+    alerts: NDArray[np.int32],
 ) -> int:  # fmt: skip
     """Run the ladder over events in order.
 
@@ -137,25 +217,29 @@ def apply_policy(
             step is taken back. spans_ms: int64 [step, suspension, mask].
         steps: uint8[roles], 0 = settings take no steps for that role. decisions: uint8[n], filled for looks.
         records: int32[n], filled: the account's `records` after the event. changes: CHANGE[3 n], filled.
+        enforced: `enforced_steps`. sure: float32[n], log guarantee number of what no budget holds back (canaries).
+        kinds: uint8[n], `budget.kinds_of`. budget: budget.BUDGET[KINDS], changed. hours: budget.HOURS per account, changed. alerts: int32[n], filled (budget.alerts of
+            them): events at which an hour's budget turned out to be spent.
 
     Returns:
         How many changes were written.
     """
     count = 0
+    budget[0].alerts = 0
     for i in range(events.shape[0]):
         event = events[i]
         if event.account < 0:
             continue
         standing = standings[event.account]
         now = event.arrival
-        if standing.step and now >= standing.until:
-            count = _lapse(standing, i, event.account, now, spans_ms, changes, count)
+        if event.kind != RETRACT:
+            note_active(budget, hours[event.account], now)
+        if standing.step or standing.held:
+            count = _settle(standing, i, event.account, now, spans_ms, enforced, changes, count)
         if event.kind == LOOK and event.first and event.reveal and event.reason == 0:
-            if guarantee[i] <= 0 or standing.records == 0:
-                standing.since, standing.records = event.time, 0
-            standing.records += 1
+            _one_more(standing, event.time, guarantee[i] <= 0)
         records[i] = standing.records
-        step = wanted_step(guarantee[i], limits) if steps[event.role] else NONE
+        step = lowered(wanted_step(guarantee[i], limits), enforced) if steps[event.role] else NONE
         # a harvester of his own outlet's parcels must not talk himself free: above "ask" only evidence taken back relaxes
         # and being asked lasts an hour at least, so that it does not flicker
         asked_ms = now - (standing.until - spans_ms[0])
@@ -170,6 +254,9 @@ def apply_policy(
             count = _change(standing, i, event.account, step, until, changes, count)
         if event.kind == RETRACT:
             continue
+        if step >= STEP_UP > standing.step and now >= standing.quiet_until:
+            certain = standing.held > 0 or wanted_step(sure[i], limits) >= STEP_UP
+            step = _afforded(step, certain, i, budget, kinds[i], hours[event.account], alerts, enforced)
         if step > standing.step and now >= standing.quiet_until:
             standing.whole = 0
             until = now + (spans_ms[1] if step >= END_SESSION else spans_ms[0])
@@ -177,23 +264,29 @@ def apply_policy(
                 until = FOREVER
             count = _change(standing, i, event.account, step, until, changes, count)
         if event.kind == LOOK:
-            short = left[i] < 0 and steps[event.role] == 1
+            short = left[i] < 0 and steps[event.role] == 1 and enforced[MASK] == 1
             if short and standing.step == NONE:
                 count = _change(standing, i, event.account, MASK, now + spans_ms[2], changes, count)
             decisions[i] = _decision(standing, event.reveal == 1, event.reason == 0, short)
     return count
 
 
-def hold(standings: NDArray[np.void], account: int, worst: int) -> tuple[int, int]:
+def hold(
+    standings: NDArray[np.void], account: int, worst: int, enforced: NDArray[np.uint8] | None = None
+) -> tuple[int, int]:
     """A person confirmed the misuse: the account is held at its case's worst step, at least proof of presence, without end.
+
+    Where that step is in shadow (`enforced`) the next lower one stands.
 
     Returns:
         (old step, new step).
     """
     row = standings[account : account + 1]
     old = int(row["step"][0])
-    row["held"] = row["step"] = new = max(old, worst, STEP_UP)
-    row["until"], row["quiet_until"], row["whole"] = FOREVER, 0, 0
+    held = max(old, worst, STEP_UP)
+    new = held if enforced is None else int(lowered(held, enforced))
+    row["held"], row["step"] = held, new
+    row["until"], row["quiet_until"], row["whole"] = FOREVER if new else 0, 0, 0
     return old, new
 
 

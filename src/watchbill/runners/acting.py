@@ -15,8 +15,9 @@ from watchbill.runners.learning import until_of
 from watchbill.runners.outbox import FILE, Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from watchbill.responses.caep import Caep
     from watchbill.runners.clock import Clock
     from watchbill.runners.config import RunConfig
     from watchbill.runners.engine import Engine
@@ -65,15 +66,25 @@ def open_dispatcher(config: RunConfig, clock: Clock, tell: Callable[[str], None]
     return Dispatcher(actions, outbox, clock, rng, on_call=config.on_call, tell=tell)
 
 
-def standing_in(engine: Engine) -> Callable[[str, str], Now | None]:
-    """What an engine holds of an account or device; to be called in the engine's own thread."""
+def receivers_of(actions: Mapping[str, Action]) -> tuple[Caep, ...]:
+    """The actions whose receivers have a token, and so manage their streams over HTTP."""
+    if not any(action.settings.kind == "caep" for action in actions.values()):
+        return ()  # without one its libraries are not even loaded
+    from watchbill.responses.caep import Caep
 
-    def standing_of(account: str, device: str) -> Now | None:
+    found = (action for action in actions.values() if isinstance(action, Caep))
+    return tuple(action for action in found if action.token_digest is not None)
+
+
+def standing_in(engine: Engine) -> Callable[[str, str, int], Now | None]:
+    """What an engine holds of an account or device at a moment, also without a further record; for its own thread only."""
+
+    def standing_of(account: str, device: str, now: int) -> Now | None:
         pipeline = engine.pipeline
         at = pipeline.context.accounts.find(DEVICE_MARK + device if device else account)
-        if not 0 <= at < pipeline.standing.shape[0]:
+        if at < 0:
             return None
-        row: Any = pipeline.standing[at]
-        return Now(STEPS[int(row["step"])], until_of(int(row["until"])), STEPS[int(row["held"])])
+        row: Any = pipeline.standing_of(at, now)[0]
+        return Now(STEPS[int(row["step"])], until_of(int(row["until"])))
 
     return standing_of

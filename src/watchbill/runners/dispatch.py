@@ -35,17 +35,16 @@ SAID_SECONDS: Final = 60.0
 _HOUR_MS: Final = 3_600_000
 _RANK: Final = {step: rank for rank, step in enumerate(STEPS)}
 _SUSPEND: Final = "suspend"
-_LAPSES_TO: Final = {_SUSPEND: "mask", "end_session": "step_up"}
-"""What a step gives way to when nobody looked (responses/policy.py); every other gives way to nothing."""
+_LAPSES_TO: Final = "mask"
+"""What a suspension gives way to when nobody looked (responses/policy.py); evidence taken back never leads there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What the engine holds of somebody: step, until when (None = without end), and what was confirmed, if anything."""
+    """What the engine holds of somebody at this moment, also without a further record: step, and until when (None = no end)."""
 
     step: str
     until: int | None
-    held: str = "none"
 
 
 class Dispatcher:
@@ -209,17 +208,20 @@ class Dispatcher:
 
     # -- time (the engine's thread) ----------------------------------------------------------------------------
 
-    def sweep(self, standing_of: Callable[[str, str], Now | None]) -> None:
-        """Undo what is over by the clock. `standing_of(account, device)` is what the engine holds (None = nothing)."""
+    def sweep(self, standing_of: Callable[[str, str, int], Now | None]) -> None:
+        """Undo what is over by the clock. `standing_of(account, device, now)` is what the engine holds (None = nothing)."""
         try:
             self.hear(())
             now = self.clock.now_ms()
-            with self.outbox.writing():
-                for standing in self.outbox.suspended(now):
-                    self._suspension_over(standing, standing_of, now)
-                # the first time all are held against the engine: what ended a step may have been lost with a disk
-                for entry in self.outbox.lapsing(now) if self._swept else self.outbox.all_open():
-                    self._entry_over(entry, standing_of, now)
+            # the first time all are held against the engine: what ended a step may have been lost with a disk
+            suspended = self.outbox.suspended(now if self._swept else None)
+            over = self.outbox.lapsing(now if self._swept else None)
+            if suspended or over:
+                with self.outbox.writing():
+                    for standing in suspended:
+                        self._suspension_over(standing, standing_of, now)
+                    for entry in over:
+                        self._entry_over(entry, standing_of, now)
             self._swept = True
             if self.clock.monotonic() - self._pruned > PRUNE_SECONDS:
                 self._pruned = self.clock.monotonic()
@@ -227,21 +229,21 @@ class Dispatcher:
         except sqlite3.Error as error:
             self._say(f"the outbox cannot be used now ({type(error).__name__}); it is tried again")
 
-    def _suspension_over(self, standing: Standing, standing_of: Callable[[str, str], Now | None], now: int) -> None:
+    def _suspension_over(
+        self, standing: Standing, standing_of: Callable[[str, str, int], Now | None], now: int
+    ) -> None:
         order = standing.order
-        held = standing_of(order.account, order.device)
-        if held is not None and held.step == _SUSPEND and (held.until is None or held.until > now):
-            self.outbox.stand(replace(standing, until=held.until), now)  # a person confirmed it meanwhile
+        held = standing_of(order.account, order.device, now)
+        if held is not None and held.step == _SUSPEND:  # still on, or a person confirmed it meanwhile
+            self.outbox.stand(replace(standing, until=held.until), now)
             return
-        if held is not None and held.step == _SUSPEND:
+        if held is not None and standing.until is not None and standing.until <= now:
             self._nobody_looked(standing, now)
         self.outbox.stand(replace(standing, until=None), now)  # what follows is said by the engine, at the next record
 
-    def _entry_over(self, entry: Entry, standing_of: Callable[[str, str], Now | None], now: int) -> None:
+    def _entry_over(self, entry: Entry, standing_of: Callable[[str, str, int], Now | None], now: int) -> None:
         order = entry.order
-        held = standing_of(order.account, order.device) or Now("none", None)
-        if held.until is not None and held.until <= now:
-            held = Now(held.held if held.held != "none" else _LAPSES_TO.get(held.step, "none"), None)
+        held = standing_of(order.account, order.device, now) or Now("none", None)
         if _RANK[held.step] >= _RANK[entry.step]:
             self.outbox.prolong(entry, held.until)
         else:
@@ -329,7 +331,7 @@ def _ran_out(before: Standing, row: Mapping[str, Any], now: int) -> bool:
     """Whether a suspension ended because nobody looked: it falls to the mask, which evidence taken back never does."""
     if "verdict" in row or _RANK[row["step"]] >= _RANK[_SUSPEND]:
         return False
-    return row["step"] == _LAPSES_TO[_SUSPEND] or (before.until is not None and now >= before.until)
+    return row["step"] == _LAPSES_TO or (before.until is not None and now >= before.until)
 
 
 def _who(row: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     if at < 0 or (case is None and verdict.case):
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
+    pipeline.shade.standing = grown(pipeline.shade.standing, at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
@@ -44,6 +45,7 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
         pipeline.frozen[at] = 0
         for detector in pipeline.detectors:
             detector.forgive(at)
+        release(pipeline.shade.standing, at)
         old, new = release(pipeline.standing, at)
     if old == new:
         return []
@@ -56,11 +58,16 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
 
 
 def _held(pipeline: Pipeline, at: int, case: Case | None, time: int) -> tuple[int, int]:
-    """Hold a confirmed account; where settings take no steps for its role, nothing is held."""
+    """Hold a confirmed account; where settings take no steps for its role, nothing is held.
+
+    In a step that settings put in shadow nobody is held: the next lower one stands.
+    """
     roster = pipeline.context.roster
     post, _ = post_at(roster.first, roster.posts, at, time)
     role = int(roster.posts[post]["role"]) if post >= 0 else pipeline.context.roles.index("unknown")
     old = int(pipeline.standing["step"][at])
     if not pipeline.steps[role]:
         return old, old
-    return hold(pipeline.standing, at, case.step_worst if case is not None else 0)
+    worst = case.step_worst if case is not None else 0
+    hold(pipeline.shade.standing, at, worst)
+    return hold(pipeline.standing, at, worst, pipeline.enforced)

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS entries(
 CREATE INDEX IF NOT EXISTS by_state ON entries(state, action, next_at);
 CREATE INDEX IF NOT EXISTS by_made ON entries(action, made);
 CREATE INDEX IF NOT EXISTS by_turn ON entries(action, who, id) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS by_until ON entries(until) WHERE open = 1;
 CREATE INDEX IF NOT EXISTS by_who ON entries(who) WHERE open = 1;
 CREATE TABLE IF NOT EXISTS standing(
   who TEXT PRIMARY KEY, seq INTEGER NOT NULL, steps TEXT NOT NULL, step TEXT NOT NULL, until INTEGER, told TEXT NOT NULL,
@@ -235,18 +236,20 @@ class Outbox:
         with self.writing() as database:
             database.execute("UPDATE entries SET until = ? WHERE id = ?", (until, entry.id))
 
-    def lapsing(self, now: int) -> list[Entry]:
-        """Open entries whose time is over by the clock."""
+    def lapsing(self, now: int | None) -> list[Entry]:
+        """Open entries whose time is over by the clock; None = all that are open."""
+        if now is None:
+            return self._entries("WHERE open = 1 ORDER BY id")
         return self._entries("WHERE open = 1 AND until <= ? ORDER BY id LIMIT 1000", (now,))
-
-    def all_open(self) -> list[Entry]:
-        """All steps that are not over."""
-        return self._entries("WHERE open = 1 ORDER BY id")
 
     # -- sending -----------------------------------------------------------------------------------------------
 
     def claim(self, action: str, now: int) -> Entry | None:
         """The next entry of an action that is due, counted as tried, durably; in order for each account."""
+        if not self._one(
+            "SELECT 1 FROM entries WHERE state = 'waiting' AND action = ? AND next_at <= ?", (action, now)
+        ):
+            return None  # the usual case, without holding up whoever writes
         with self.writing() as database:
             found = self._entries(
                 "AS e WHERE state = 'waiting' AND action = ? AND next_at <= ? AND NOT EXISTS (SELECT 1 FROM entries AS b "
@@ -331,12 +334,11 @@ class Outbox:
         row = self._one("SELECT who, seq, steps, step, until, told FROM standing WHERE who = ?", (who,))
         return _standing(row) if row else None
 
-    def suspended(self, now: int) -> list[Standing]:
-        """Suspensions whose time is over by the clock."""
-        query = (
-            "SELECT who, seq, steps, step, until, told FROM standing WHERE step = 'suspend' AND until <= ? LIMIT 1000"
-        )
-        return [_standing(row) for row in self._all(query, (now,))]
+    def suspended(self, now: int | None) -> list[Standing]:
+        """Suspensions whose time is over by the clock; None = all that have an end."""
+        query = "SELECT who, seq, steps, step, until, told FROM standing WHERE step = 'suspend' AND until "
+        rows = self._all(query + "IS NOT NULL") if now is None else self._all(query + "<= ? LIMIT 1000", (now,))
+        return [_standing(row) for row in rows]
 
     def stand(self, standing: Standing, now: int) -> None:
         """Note what was heard."""

@@ -25,8 +25,9 @@ FIELDS: Final = (
     "success", "lone",
 )  # fmt: skip
 """Fields of EVENT that are kept, where EVENT has them: what the policy reads, and what tells events apart."""
-SCORES: Final = ("guarantee", "left", "may")
-"""Log guarantee number (nats), tokens left, and what settings let the role's steps be."""
+SCORES: Final = ("guarantee", "left", "may", "sure", "joined", "evidence")
+"""Log guarantee number (nats), tokens left, what settings let the role's steps be, the number of canaries alone (no budget
+holds that back), the number with what shadow detectors said, and the kind of evidence (responses.budget)."""
 _ROW_GROUP: Final = 1 << 18
 
 
@@ -48,12 +49,22 @@ class Trace:
         guarantee: NDArray[np.float32],
         left: NDArray[np.float32],
         steps: NDArray[np.uint8],
+        sure: NDArray[np.float32],
+        joined: NDArray[np.float32],
+        kinds: NDArray[np.uint8],
     ) -> None:
         """Add the n events of one piece: EVENT[n], float32[n] each, `steps` uint8[roles]."""
         if not events.shape[0]:
             return
         columns: dict[str, Any] = {name: np.ascontiguousarray(events[name]) for name in kept_fields()}
-        columns |= {"guarantee": guarantee, "left": left, "may": steps[events["role"]]}
+        columns |= {
+            "guarantee": guarantee,
+            "left": left,
+            "may": steps[events["role"]],
+            "sure": sure,
+            "joined": joined,
+            "evidence": kinds,
+        }
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
         if self._writer is None:
             self._writer = pq.ParquetWriter(self.path, table.schema, compression="zstd", compression_level=1)

@@ -8,6 +8,7 @@ gets a refusal instead of a grant that it could not keep.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from watchbill.responses.asks import ACR_PRESENCE, LOOK_KINDS, Ask, Decided
@@ -120,6 +121,7 @@ def _question(given: Mapping[str, Any], request: str) -> Question:
     own = _object(subject.get("properties", {}), "subject.properties")
     extra = _object(action.get("properties", {}), "action.properties")
     texts = {key: _optional(context, own, key) for key in _TEXTS}
+    _address(texts["ip"])
     lone = kind == "device"
     if lone:
         texts["device"] = identity
@@ -135,6 +137,14 @@ def _question(given: Mapping[str, Any], request: str) -> Question:
     able = context.get("obligations_supported")
     known = None if able is None else frozenset(_texts(able, "context.obligations_supported")) & set(OBLIGATIONS)
     return Question(ask, known)
+
+
+def _address(text: str) -> None:
+    try:
+        if text:
+            ip_address(text)
+    except ValueError:
+        raise ProtocolError("ip is neither an IPv4 nor an IPv6 address") from None
 
 
 def _kind(name: str) -> str:

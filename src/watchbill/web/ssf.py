@@ -40,6 +40,8 @@ POLL_SECONDS_MAX: Final = 20.0
 """How long a poll that does not ask for an answer at once may wait for the first event."""
 POLLS_MAX: Final = 2
 """Polls of one stream that may wait at the same time."""
+CONNECTIONS_EACH: Final = 16
+"""Connections that a receiver may need: polls that wait on each of its streams, and a few more."""
 _LOOK_SECONDS: Final = 0.25
 _OURS: Final = ("iss", "aud", "events_supported", "events_delivered", "min_verification_interval")
 _NO_STORE: Final = {"Cache-Control": "no-store"}
