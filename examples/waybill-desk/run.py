@@ -1,6 +1,6 @@
 """The waybill desk, end to end: a real PostgreSQL, the desk, `watchbill run`, and the story with what came of it.
 
-    python examples/waybill-desk/run.py [--json] [--keep FOLDER]
+    python examples/waybill-desk/run.py [--hidden] [--json] [--keep FOLDER]
 
 Needs the development dependencies and PostgreSQL 15 or newer (scripts/install-postgresql). Everything listens on 127.0.0.1 and
 stands in a temporary folder.
@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,7 +129,7 @@ def prepare(folder: Path, server: postgres.Postgres) -> world.World:
     return there
 
 
-def play(folder: Path, server: postgres.Postgres) -> dict[str, Any]:
+def play(folder: Path, server: postgres.Postgres, *, hidden: bool = False) -> dict[str, Any]:
     """The whole of it; what came of it."""
     there = prepare(folder, server)
     tokens = {"DESK_TOKEN": secrets.token_hex(16), "SPOOL_TOKEN": secrets.token_hex(16)}
@@ -142,10 +143,10 @@ def play(folder: Path, server: postgres.Postgres) -> dict[str, Any]:
     try:
         with _desk(server.dsn("desk_app", app_password), folder / "desklog" / "looks.ndjson", client) as url:
             own, rented, third = there.clerks[:3]
-            seen = {
-                "honest": story.honest(url, there, own, server.dsn(), folder / "scans"),
-                "renter": story.renter(url, there, rented),
-            }
+            with ThreadPoolExecutor() as at_once:
+                clerk = at_once.submit(story.honest, url, there, own, server.dsn(), folder / "scans")
+                other = at_once.submit(story.renter, url, there, rented, hidden=hidden)
+                seen = {"honest": clerk.result(), "renter": other.result()}
             watchbill.end()
             seen["outage"] = story.outage(url, there, third)
             watchbill = Watchbill(folder, tokens)
@@ -211,11 +212,14 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, help="keep the work folder here")
+    parser.add_argument(
+        "--hidden", action="store_true", help="the renter sits at the owner's own machine, by remote control"
+    )
     given = parser.parse_args(words)
     folder = Path(tempfile.mkdtemp(prefix="waybill-desk-"))
     try:
         with postgres.running() as server:
-            result = play(folder, server)
+            result = play(folder, server, hidden=given.hidden)
     except postgres.NoPostgresError as error:
         print(f"skipped: {error}")
         return 0

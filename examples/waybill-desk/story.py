@@ -123,11 +123,15 @@ def _scan(folder: Path, records: Sequence[dict[str, Any]]) -> None:
         file.writelines(json.dumps(row | {"id": f"{row['waybill']}-{row['status']}"}) + "\n" for row in records)
 
 
-def renter(url: str, world: World, clerk: Clerk, seed: int = 3) -> Seen:
-    """Somebody who pays for the number of a clerk: from another province, waybill after waybill of other outlets."""
+def renter(url: str, world: World, clerk: Clerk, *, hidden: bool = False, seed: int = 3) -> Seen:
+    """Somebody who pays for the number of a clerk: from another province, waybill after waybill of other outlets.
+
+    Args:
+        hidden: he sits at the owner's own machine instead, by remote control, so that only what he looks at tells.
+    """
     draw, seen = random.Random(seed), Seen()
     walk = [parcel for parcel in world.parcels if parcel.outlet != clerk.outlet][-RENTED_LOOKS:]
-    browser = Browser(url, "rented-laptop", FAR_IP)
+    browser = Browser(url, clerk.device, clerk.ip) if hidden else Browser(url, "rented-laptop", FAR_IP)
     browser.login(clerk.account, clerk.password)
     for parcel in walk:
         answer = browser.look(parcel)
