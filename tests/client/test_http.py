@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
@@ -22,6 +30,34 @@ from watchbill.responses.masks import PLAIN
 from watchbill.web.authzen import Question, answer
 
 FIELDS = ("recipient.phone",)
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, secret = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, secret
 
 
 def ask(request: str = "r1", account: str = "YT001", kind: str = "view") -> Ask:
@@ -272,6 +308,45 @@ def test_an_account_under_a_step_gets_nothing_plain_in_an_outage(pdp: Pdp, tmp_p
     pdp.before = early(lambda: PlainTextResponse("", 503))
     assert [one.decide([ask("r", who)])[0].reveals for who in ("bad", "good")] == [False, True]
     one.close()
+
+
+def test_an_answer_that_says_nothing_does_not_clear_an_account(pdp: Pdp, tmp_path: Path) -> None:
+    answers = [Decided("d1", "mask", step="mask"), closed(ask(), "d2", "unavailable"), closed(ask(), "d3", "late")]
+    pdp.decide = lambda _: answers.pop(0)
+    one = few(pdp.url, tmp_path / "spool")
+    assert [one.decide([ask(f"r{n}")])[0].reveals for n in range(3)] == [False, False, False]
+    one.close()
+
+
+def test_it_works_on_after_a_fork(pdp: Pdp) -> None:
+    text = (
+        "import os, sys\nfrom client.pdp import TOKEN\nfrom watchbill.client.http import BlockingClient\n"
+        "from watchbill.client.settings import client_settings\nfrom watchbill.responses.asks import Ask\n"
+        "one = BlockingClient(client_settings(url=sys.argv[1], token=TOKEN, timeout_seconds=5))\n"
+        "ask = Ask('r', 'a', waybill='W', fields=('recipient.phone',))\n"
+        "assert one.decide([ask])[0].reveals\n"
+        "child = os.fork()\n"
+        "good = one.decide([ask])[0].reveals\n"
+        "if child == 0:\n    os._exit(0 if good else 1)\n"
+        "sys.exit(0 if good and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 else 1)\n"
+    )
+    path = os.pathsep.join(str(ROOT / name) for name in ("src", "tests"))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", text, pdp.url],
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+
+
+def test_a_certificate_of_ones_own_is_trusted_and_no_other(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    pdp = Pdp()
+    with serving(pdp.app(), ssl_certfile=str(certificate), ssl_keyfile=str(key)) as port:
+        url = f"https://localhost:{port}"
+        assert once(url, ca_file=str(certificate), timeout_seconds=5)[0].reveals
+        assert not once(url, timeout_seconds=5)[0].reveals
 
 
 def test_threads_share_one_client(pdp: Pdp) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -17,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -225,6 +227,23 @@ def test_refusals_are_clear_for_programs_and_browsers(decided: Decided, status: 
         assert answer.json()["challenge"] == "https://w.example.com/d"
     if status == 429:
         assert answer.headers["retry-after"] == "9"
+
+
+def test_while_a_reason_is_asked_the_answer_may_be_masked_instead() -> None:
+    desk = Desk(ask_reason="mask")
+    desk.told.answer = Decided("d", "ask_reason")
+    answer = desk.get("/w/W1")
+    assert answer.json()["recipient"]["phone"] == "138******34"
+    assert answer.headers["x-watchbill-ask"] == "reason"
+    assert nothing_plain(answer.text)
+    assert (desk.records[0]["masked"], desk.records[0].get("outcome")) == (True, None)
+
+
+def test_files_that_are_mounted_declare_themselves(tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("p {}")
+    routes = [Mount("/s", shows_nothing(StaticFiles(directory=tmp_path))), Mount("/t", StaticFiles(directory=tmp_path))]
+    guard = Guard(Starlette(routes=routes), Awaited(Told()), who)
+    assert [fetch(guard, f"/{where}/a.css").status_code for where in "st"] == [200, 500]
 
 
 def test_an_ended_session_is_ended_here_too() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -74,6 +75,7 @@ class HttpClient:
         self._courier = Courier(self._spool, self._post_records, settings.deliver_seconds) if self._spool else None
         if self._courier:
             self._courier.wake()
+        self._trust = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: httpx.AsyncClient | None = None
         self._slots = asyncio.Semaphore(settings.in_flight_max)
@@ -114,9 +116,10 @@ class HttpClient:
         if not found:
             return [await self._closed(ask, outage=outage) for ask in asks]
         for at, (ask, decided) in enumerate(zip(asks, found, strict=True)):
-            self._fallback.heard(ask, decided)
-            if decided.why in NO_ANSWER:
+            if decided.why in NO_ANSWER:  # says nothing about the account: what was heard of it before still counts
                 found[at] = await self._closed(ask, outage=True)
+            else:
+                self._fallback.heard(ask, decided)
         return found
 
     async def _closed(self, ask: Ask, *, outage: bool) -> Decided:
@@ -209,7 +212,7 @@ class HttpClient:
             self._loop = loop
             self._slots, self._inside = asyncio.Semaphore(most), 0
             self._http = httpx.AsyncClient(
-                timeout=self.settings.timeout_seconds, follow_redirects=False, trust_env=False, transport=self._transport,
+                timeout=self.settings.timeout_seconds, follow_redirects=False, trust_env=False, transport=self._transport, verify=self._trust,
                 limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
             )  # fmt: skip
         return self._http
@@ -222,7 +225,7 @@ class HttpClient:
             "Content-Type": "application/x-ndjson",
         }
         try:
-            with httpx.Client(timeout=30.0, trust_env=False) as client:
+            with httpx.Client(timeout=30.0, trust_env=False, verify=self._trust) as client:
                 status = client.post(self._url + RECORDS_PATH, content=body, headers=headers).status_code
         except (httpx.HTTPError, OSError):
             return "later"
