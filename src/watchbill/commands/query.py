@@ -252,6 +252,7 @@ def _say_case(said: dict[str, Any]) -> None:
     say(f"accounts {', '.join(said['accounts']) or 'none'}; devices {', '.join(said['devices']) or 'none unusual'}")
     say(f"opened {when(said['opened'])}, updated {when(said['updated'])}, posterior {percent(said['posterior'])}")
     rows = [("against", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["reasons"]]
+    rows += [("shadow", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said.get("shadow", ())]
     rows += [("for", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["for_person"]]
     table("Evidence", ("side", "what", "#nats", "#records"), rows)
     _say_tenancies(said["tenancies"])

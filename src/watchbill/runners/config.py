@@ -7,6 +7,9 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[actions.idp]                         # one table an action: kind = "webhook" | "caep" | "command" | "notify" (docs/actions.md)
+[on_call]                             # actions = ["first", "second"]: who is paged, in order
+[outbox]                              # runners/outbox.py: limits of what waits
 [decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
 """
 
@@ -26,6 +29,7 @@ from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.desk import DeskSettings
+from watchbill.runners.outbox import OutboxSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +44,9 @@ _KNOWN: Final = (
     "records",
     "sources",
     "http",
+    "actions",
+    "on_call",
+    "outbox",
     "decisions",
     "checkpoint_seconds",
     "reload_seconds",
@@ -60,6 +67,9 @@ class RunConfig:
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
+    actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    on_call: tuple[str, ...] = ()
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -79,6 +89,11 @@ def load_config(path: Path) -> RunConfig:
         records = RecordLimits.model_validate(data.get("records", {}))
     except ValidationError as error:
         raise SettingsError(fault_of(error), where=f"{path.name} [records]", todo="see docs/settings.md") from error
+    try:
+        outbox = OutboxSettings.model_validate(data.get("outbox", {}))
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [outbox]", todo="see docs/settings.md") from error
+    actions = {name: _near_files(table, base) for name, table in _table(data, "actions", path).items()}
     reference = data.get("reference")
     for name in _table(data, "sources", path):
         if name.startswith(CONTROL_PREFIX) or name == CONTROL_SOURCE:
@@ -94,7 +109,33 @@ def load_config(path: Path) -> RunConfig:
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
+        actions=actions,
+        on_call=_on_call(_table(data, "on_call", path), actions, path),
+        outbox=outbox,
     )
+
+
+def _on_call(table: dict[str, Any], actions: Mapping[str, Mapping[str, Any]], path: Path) -> tuple[str, ...]:
+    """The names of [on_call], each an action that reaches people."""
+    names = table.pop("actions", [])
+    where = f"{path.name} [on_call]"
+    if table or not isinstance(names, list):
+        raise SettingsError("holds something else than actions = [names]", where=where, todo="see docs/actions.md")
+    for name in names:
+        if not isinstance(name, str) or name not in actions or actions[name].get("kind") == "caep":
+            todo = "name actions that reach people: notify, webhook or command"
+            raise SettingsError("names no [actions.NAME] that can page", where=where, todo=todo)
+    return tuple(names)
+
+
+def _near_files(table: object, base: Path) -> dict[str, Any]:
+    """An action's table with its files beside the settings file."""
+    if not isinstance(table, dict):
+        raise SettingsError("is not a table", where="[actions]", todo="write [actions.NAME] and its settings under it")
+    files = {
+        name: str(base / value) for name, value in table.items() if name.endswith("_file") and isinstance(value, str)
+    }
+    return {**table, **files}
 
 
 def _decisions(data: Mapping[str, Any], path: Path) -> DeskSettings | None:

@@ -36,7 +36,7 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     if at < 0 or (case is None and verdict.case):
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
-    pipeline.shade.standing = grown(pipeline.shade.standing, at + 1)
+    pipeline.shade.grow(at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
@@ -45,7 +45,8 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
         pipeline.frozen[at] = 0
         for detector in pipeline.detectors:
             detector.forgive(at)
-        release(pipeline.shade.standing, at)
+        if pipeline.shade.ladder:
+            release(pipeline.shade.standing, at)
         old, new = release(pipeline.standing, at)
     if old == new:
         return []
@@ -69,5 +70,6 @@ def _held(pipeline: Pipeline, at: int, case: Case | None, time: int) -> tuple[in
     if not pipeline.steps[role]:
         return old, old
     worst = case.step_worst if case is not None else 0
-    hold(pipeline.shade.standing, at, worst)
+    if pipeline.shade.ladder:
+        hold(pipeline.shade.standing, at, worst)
     return hold(pipeline.standing, at, worst, pipeline.enforced)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
+from watchbill.runners.acting import open_dispatcher, receivers_of, standing_in
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.desk import Desk
 from watchbill.runners.engine import Engine
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchbill.records.batch import Batch
+    from watchbill.responses.caep import Caep
     from watchbill.runners.config import RunConfig
     from watchbill.runners.desk import Waiting as Asked
+    from watchbill.runners.dispatch import Dispatcher
     from watchbill.sources.base import Source
 
 
@@ -55,9 +58,13 @@ class Door(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What the HTTP server serves besides ingest; None where settings do not ask for it."""
+    """What the HTTP server serves besides ingest; None where settings do not ask for it.
+
+    `receivers`: the actions whose receivers of security events manage their streams here.
+    """
 
     desk: Desk | None = None
+    receivers: Sequence[Caep] = ()
 
 
 _WAIT_SECONDS: Final = 0.2
@@ -110,6 +117,7 @@ class LiveRunner:
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
+        self.dispatcher: Dispatcher | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -125,7 +133,7 @@ class LiveRunner:
         began = self.clock.monotonic()
         check_places(self.config.home, self.config.home / "out")
         loaded = read_folder(self.config.reference, self.config.engine)
-        engine = Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records)
+        engine = self._open_engine()
         engine.on_full = self._on_full
         if self.desk is not None:  # a process that ended before left decisions to tell
             engine.tell(self.clock.now_ms())
@@ -139,6 +147,8 @@ class LiveRunner:
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
+            if self.dispatcher is not None:
+                self.dispatcher.start()
             if self.desk is not None:
                 self.desk.shut = False
             self.ready.set()
@@ -154,6 +164,9 @@ class LiveRunner:
                 self._web.should_exit = True
             self._settle_rest()
             engine.close()
+            if self.dispatcher is not None:
+                self.dispatcher.stop()
+                self.dispatcher.outbox.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
         for thread in threads:
             thread.join(timeout=5)
@@ -162,6 +175,21 @@ class LiveRunner:
         if self._failed:
             raise self._failed[0]
         return summary
+
+    def _open_engine(self) -> Engine:
+        """The engine, with the dispatcher of actions hearing what it says from the first row that recovery makes."""
+        config, clock = self.config, self.clock
+        dispatcher = self.dispatcher = open_dispatcher(config, clock, self.progress.on_phase)
+        if dispatcher is None:
+            return Engine(config.home, config.engine, clock, limits=config.records)
+        try:
+            said = dispatcher.hearer(config.home / "interventions.ndjson")
+            engine = Engine(config.home, config.engine, clock, limits=config.records, on_said=said)
+        except BaseException:
+            dispatcher.outbox.close()
+            raise
+        said([])
+        return engine
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -223,6 +251,8 @@ class LiveRunner:
             if now - looked > _INBOX_SECONDS:
                 looked = now
                 self._inbox(engine)
+                if self.dispatcher is not None:
+                    self.dispatcher.sweep(standing_in(engine))
             if now - reload > self.config.reload_seconds:
                 reload = now
                 self._reload(engine)
@@ -317,12 +347,13 @@ class LiveRunner:
 
     def _listen(self) -> None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
-        if not doors and self.desk is None:
+        receivers = receivers_of(self.dispatcher.actions) if self.dispatcher is not None else ()
+        if not doors and self.desk is None and not receivers:
             return
         sys.setswitchinterval(_SWITCH_SECONDS)
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
-        web = self._web = self._door(doors, self.config.http, Services(self.desk))
+        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers))
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)

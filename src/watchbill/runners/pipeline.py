@@ -195,7 +195,7 @@ class Pipeline:
         sure = self._sure(evidence)
         joined = self.shade.joined(evidence, self.book.families, guarantee)
         findings = rule_on(self.rules, self.context, columns, facts, events, guarantee, self._limits)
-        kinds = kinds_of(evidence, self._weights, _IS_WORK, guarantee >= self._limits[STEP_UP])
+        kinds = kinds_of(evidence, self._weights, _IS_WORK, guarantee, float(self._limits[STEP_UP]))
         if self.on_scores is not None:
             self.on_scores(events, guarantee, left, self.steps, sure, joined, kinds)
         changes, decisions, records = self._climb(events, guarantee, left, sure, kinds, joined, columns)
@@ -449,6 +449,8 @@ class Pipeline:
         """State kept for each account, waiting looks and their factors included, on average."""
         fixed = (
             self.standing.itemsize
+            + self.hours.itemsize
+            + self.shade.bytes_an_account
             + self.records.itemsize
             + 1
             + self.coverage.habits.itemsize
