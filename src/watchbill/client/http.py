@@ -195,11 +195,11 @@ class HttpClient:
     ) -> tuple[int, httpx.Headers, bytes]:
         headers = {
             "Authorization": f"Bearer {self.settings.token.get_secret_value()}",
-            "Content-Type": "application/json", "Accept": "application/json", "X-Request-ID": request,
+            "Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity", "X-Request-ID": request,
         }  # fmt: skip
         async with client.stream("POST", self._url + path, content=body, headers=headers) as answer:
             text = bytearray()
-            async for part in answer.aiter_bytes():
+            async for part in answer.aiter_raw():  # as it came: nothing is unpacked past the limit
                 text += part
                 if len(text) > ANSWER_BYTES_MAX:
                     raise AnswerError("the answer is too large")
@@ -246,6 +246,8 @@ def _check_headers(headers: httpx.Headers, request: str) -> None:
     """An answer to somebody else's question, or no JSON at all, is no answer."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise AnswerError("the answer is not application/json")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise AnswerError("the answer is compressed, which was not asked for")
     if headers.get("x-request-id") != request:
         raise AnswerError("the answer does not carry our X-Request-ID")
 
