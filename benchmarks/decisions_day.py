@@ -55,8 +55,8 @@ def one(a_second: float, hours: int, accounts: int) -> dict[str, Any]:
                     )
                     desk.put(ask, "day", answered.extend)
                 asked = desk.drain()
-                looks, told = desk.looks(asked, engine, now)
-                engine.take_all([looks] if looks is not None else [], live_now=now)
+                told = desk.looks(asked, engine, now)
+                engine.take_asks(list(told.values()), now)
                 desk.settle(asked, told, engine)
                 answered.clear()
             spent = (time.process_time() - began) / (count * size) * 1e6

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import pyarrow as pa
 
-from watchbill.records.batch import Batch
 from watchbill.records.schema import DECIDE_SOURCE, SCHEMA
 from watchbill.responses.masks import PLAIN
 
@@ -56,11 +55,6 @@ def look_of(ask: Ask, identity: str, caller: str, now: int) -> dict[str, Any]:
     for name in _NUMBERS:
         row[name] = getattr(ask, name)
     return row
-
-
-def looks_of(rows: Sequence[Mapping[str, Any]]) -> Batch:
-    """Looks (`look_of`) as a batch of the decision service."""
-    return Batch(table=table_of(rows), source=DECIDE_SOURCE, position={})
 
 
 def decision_of(look: Mapping[str, Any], decided: Decided, more: Mapping[str, Any]) -> dict[str, Any]:

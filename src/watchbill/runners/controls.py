@@ -27,9 +27,9 @@ class Timed(NamedTuple):
     payload: dict[str, Any]
 
 
-def control_table(
+def control_rows(
     controls: Sequence[tuple[str, dict[str, Any]]], arrival: int, height: int, first: int = 0
-) -> pa.Table:
+) -> list[dict[str, Any]]:
     """Rows of the journal for control records; `height` and `first` make their ids.
 
     A `wb.decision` is given as columns, any other as what `extra` is to say.
@@ -45,7 +45,14 @@ def control_table(
         }
         said = {} if kind == DECISION else {"extra": json.dumps(payload, ensure_ascii=False, sort_keys=True)}
         rows.append(row | (payload if kind == DECISION else said))
-    return table_of(rows)
+    return rows
+
+
+def control_table(
+    controls: Sequence[tuple[str, dict[str, Any]]], arrival: int, height: int, first: int = 0
+) -> pa.Table:
+    """As `control_rows`, as a table."""
+    return table_of(control_rows(controls, arrival, height, first))
 
 
 def with_controls(

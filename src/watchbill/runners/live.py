@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -29,6 +28,7 @@ from watchbill.runners.local import (
     publish,
 )
 from watchbill.runners.references import read_folder
+from watchbill.runners.warming import settle_down, warm_up
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
 
@@ -70,8 +70,6 @@ class Services:
 _WAIT_SECONDS: Final = 0.2
 _TELL_SECONDS: Final = 0.02
 """Decisions that nobody's next ask takes along are journaled after so long."""
-_SWITCH_SECONDS: Final = 0.0005
-"""How long a thread keeps the interpreter: the engine must not hold up the answers for the 5 ms that are usual."""
 _INBOX_SECONDS: Final = 1.0
 _GROUP_MAX: Final = 64
 
@@ -141,6 +139,7 @@ class LiveRunner:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
         threads: list[threading.Thread] = []
+        rise: Callable[[], None] | None = None
         try:
             self._listen()
             engine.take_tables(loaded)
@@ -150,6 +149,8 @@ class LiveRunner:
             if self.dispatcher is not None:
                 self.dispatcher.start()
             if self.desk is not None:
+                warm_up(engine.pipeline.settings)
+                rise = settle_down()
                 self.desk.shut = False
             self.ready.set()
             self._loop(engine, sealer)
@@ -163,6 +164,8 @@ class LiveRunner:
             if self._web is not None:
                 self._web.should_exit = True
             self._settle_rest()
+            if rise is not None:
+                rise()
             engine.close()
             if self.dispatcher is not None:
                 self.dispatcher.stop()
@@ -306,9 +309,10 @@ class LiveRunner:
         batches, rows = [waiting.batch for waiting in group], dict[str, dict[str, Any]]()
         try:
             if self.desk is not None and asked:
-                looks, rows = self.desk.looks(asked, engine, now)
-                batches += [looks] if looks is not None else []
-            height = engine.take_all(batches, live_now=now)
+                rows = self.desk.looks(asked, engine, now)
+                if rows:
+                    engine.take_asks(list(rows.values()), now)
+            height = engine.take_all(batches, live_now=now) if batches else 0
         except Exception as error:
             for waiting in group:
                 waiting.settle(error)
@@ -350,7 +354,6 @@ class LiveRunner:
         receivers = receivers_of(self.dispatcher.actions) if self.dispatcher is not None else ()
         if not doors and self.desk is None and not receivers:
             return
-        sys.setswitchinterval(_SWITCH_SECONDS)
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
         web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers))
