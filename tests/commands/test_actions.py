@@ -9,6 +9,7 @@ import pytest
 
 from commands.conftest import Told
 from commands.shell import one_line
+from watchbill.lab.simulator.world import WorldReport
 from watchbill.responses.base import Order
 from watchbill.runners.outbox import Outbox
 
@@ -86,6 +87,18 @@ def test_listed_approved_refused_and_retried(run: Run, home: Path) -> None:
         live.add("door", "account:E3", order(3, "E3"), 0, state="awaiting_approval")
         assert "refused" in run("actions", "refuse", 3, "--by", "lead-1", "--home", home).out
         assert live.get(3).state == "skipped"
+
+
+def test_status_has_what_waits_for_a_person(run: Run, home: Path, world: WorldReport) -> None:
+    replayed = run("replay", world.out / "records", "--home", home, "--out", home.parent / "out", "--json")
+    assert replayed.code == 0, replayed.err
+    said = run("status", "--home", home, "--json").json["actions"]
+    assert (said["awaiting_approval"], said["dead"], said["unattended"]) == (1, 1, 1)
+    assert "1 actions wait for a person, 1 are dead letters" in run("status", "--home", home).out
+    assert [one["state"] for one in run("actions", "--home", home, "--json").json["entries"]] == [
+        "dead",
+        "awaiting_approval",
+    ]
 
 
 def test_what_is_wrong_is_one_line(run: Run, home: Path, tmp_path: Path) -> None:

@@ -348,6 +348,22 @@ def test_a_full_outbox_says_so_and_still_undoes(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_nobody_is_told_of_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    house = House(tmp_path, a=("end_session",))
+    house.hear("mask", "none", "ask_reason", "none")
+    assert house.outbox.standing("account:E1") is None
+    assert house.outbox.listed() == []
+    rows = [house.row("mask"), house.row("end_session")]
+    house.dispatcher.hear(rows)
+    house.work()
+    house.dispatcher.hear(rows)  # said again: the first is older than what stands
+    house.work()
+    assert house.actions["a"].heard == [("apply", "end_session", "E1")]
+    house.hear("mask")
+    house.work()
+    assert house.actions["a"].heard[-1] == ("undo", "end_session", "E1")
+
+
 def test_a_storm_of_steps_waits_for_a_person(tmp_path: Path) -> None:
     house = House(tmp_path, a=("suspend",))
     house.actions["a"].settings = ActionSettings(kind="x", on=("suspend",), applies_an_hour_max=3)

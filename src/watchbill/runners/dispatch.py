@@ -57,6 +57,7 @@ class Dispatcher:
         self.actions, self.outbox, self.clock = dict(actions), outbox, clock
         self.on_call = tuple(on_call)
         self._rng, self._tell = rng, tell
+        self._told_of = {_SUSPEND, *(step for action in self.actions.values() for step in action.settings.on)}
         self._said: dict[str, float] = {}
         self._age_ms = int(outbox.settings.age_minutes * 60_000)
         self._missed: list[dict[str, Any]] = []
@@ -127,6 +128,9 @@ class Dispatcher:
         before = self.outbox.standing(who)
         if before is not None and before.heard(row["seq"], step):
             return
+        was_suspended = before is not None and before.step == _SUSPEND
+        if step not in self._told_of and not was_suspended and not self.outbox.opened(who):
+            return  # nobody is told of it: nothing is written, and the engine waits for no disk
         order = order_of(row, self.outbox.salt)
         if before is not None and before.step == _SUSPEND and _ran_out(before, row, now):
             self._nobody_looked(before, now)

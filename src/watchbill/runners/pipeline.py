@@ -360,7 +360,9 @@ class Pipeline:
         rows: list[dict[str, Any]] = []
         shadow: list[dict[str, Any]] = []
         done = 0
-        for number in np.lexsort((np.arange(kinds.shape[0]), kinds, changes["event"])).tolist():
+        # by event, then by kind; most steps of one record change nothing
+        order = np.lexsort((kinds, changes["event"])).tolist() if kinds.shape[0] else []
+        for number in order:
             change, what = changes[number], int(kinds[number])
             until = int(np.searchsorted(looks, int(change["event"])))
             self._follow(looks[done:until], events, records)
