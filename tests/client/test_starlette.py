@@ -54,6 +54,8 @@ async def odd(request: Request) -> Response:
         return StreamingResponse(parts(), media_type="application/json")
     if kind == "huge":
         return JSONResponse(PAGE | {"more": "x" * 5000})
+    if kind == "large":
+        return JSONResponse(PAGE | {"more": [PHONE + "x" * 1000] * 200})
     if kind == "raise":
         raise RuntimeError(PHONE)
     if kind == "login":
@@ -181,6 +183,7 @@ def test_a_route_that_declares_nothing_is_held_back_under_guarded_paths_only(cap
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
+        ("large", 200),
         ("stream", 200),
         ("huge", 500),
         ("text", 500),
@@ -192,7 +195,7 @@ def test_a_route_that_declares_nothing_is_held_back_under_guarded_paths_only(cap
     ],
 )
 def test_odd_answers_of_a_declared_route(kind: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
-    desk = Desk(body_bytes_max=3000)
+    desk = Desk(body_bytes_max=3000 if kind == "huge" else 1 << 20)
     desk.told.answer = MASK
     with caplog.at_level(logging.DEBUG, "watchbill.client"):
         answer = desk.get(f"/odd/{kind}")

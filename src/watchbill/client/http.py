@@ -75,9 +75,15 @@ class HttpClient:
         self._courier = Courier(self._spool, self._post_records, settings.deliver_seconds) if self._spool else None
         if self._courier:
             self._courier.wake()
-        self._trust = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
+        self._trust = (
+            httpx.create_ssl_context()
+            if settings.ca_file is None
+            else ssl.create_default_context(cafile=settings.ca_file)
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._http: httpx.AsyncClient | None = None
+        self._idle: list[
+            httpx.AsyncClient
+        ] = []  # the last used is the next: it is the least likely to be closed by now
         self._slots = asyncio.Semaphore(settings.in_flight_max)
         self._inside = 0
 
@@ -99,9 +105,9 @@ class HttpClient:
             await asyncio.to_thread(self._courier.close)
         if self._spool:
             self._spool.close()
-        if self._http is not None and self._loop is asyncio.get_running_loop():
-            await self._http.aclose()
-        self._http = None
+        if self._loop is asyncio.get_running_loop():
+            while self._idle:
+                await self._idle.pop().aclose()
 
     async def _part(self, asks: Sequence[Ask], deadline: float) -> list[Decided]:
         outage = True
@@ -131,13 +137,18 @@ class HttpClient:
 
     async def _ask(self, asks: Sequence[Ask], deadline: float) -> list[Decided]:
         path, body = body_of(asks)
-        client = self._client()
+        self._same_loop()
         if self._inside >= self.settings.in_flight_max + self.settings.waiting_max:
             raise _Outage
         self._inside += 1
         try:
             async with self._slots:
-                return read_answers(await self._attempts(client, path, body, asks[0].request, deadline), asks)
+                idle = self._idle
+                line = idle.pop() if idle else self._line()
+                try:
+                    return read_answers(await self._attempts(line, path, body, asks[0].request, deadline), asks)
+                finally:
+                    idle.append(line)
         finally:
             self._inside -= 1
 
@@ -205,17 +216,19 @@ class HttpClient:
                     raise AnswerError("the answer is too large")
             return answer.status_code, answer.headers, bytes(text)
 
-    def _client(self) -> httpx.AsyncClient:
+    def _same_loop(self) -> None:
+        """Connections belong to the event loop that they were made in."""
         loop = asyncio.get_running_loop()
-        if self._http is None or self._loop is not loop:
-            most = self.settings.in_flight_max
-            self._loop = loop
-            self._slots, self._inside = asyncio.Semaphore(most), 0
-            self._http = httpx.AsyncClient(
-                timeout=self.settings.timeout_seconds, follow_redirects=False, trust_env=False, transport=self._transport, verify=self._trust,
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            )  # fmt: skip
-        return self._http
+        if self._loop is not loop:
+            self._loop, self._idle = loop, []
+            self._slots, self._inside = asyncio.Semaphore(self.settings.in_flight_max), 0
+
+    def _line(self) -> httpx.AsyncClient:
+        """One connection. A slot has its own: one pool for all looks through all its connections for each question."""
+        return httpx.AsyncClient(
+            timeout=self.settings.timeout_seconds, follow_redirects=False, trust_env=False, verify=self._trust,
+            transport=self._transport, limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+        )  # fmt: skip
 
     def _post_records(self, body: bytes) -> Post:
         """Hand spooled looks to the records' door; runs in the courier's thread."""
