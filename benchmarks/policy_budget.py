@@ -1,6 +1,7 @@
 """What the budget of steps is worth: worlds in which a feed breaks unseen by any gate, with the budget and without.
 
-Tuned seeds only. `python benchmarks/policy_budget.py [--seeds 1,2,3]`; prints a Markdown table for docs/contain.md.
+Counted from the moment it breaks to the end of the world, three days, in which nobody mends it; six attacks run meanwhile. Tuned seeds
+only. `python benchmarks/policy_budget.py [--seeds 1,2,3]`; prints a Markdown table for docs/contain.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from common import say
 
 from watchbill.context.reference import find_tables, read_table
 from watchbill.core.settings import PolicySettings, Settings
@@ -39,6 +41,9 @@ BROKEN_DAY = 6
 ATTACKS = ("blatant_lease", "list_decryption", "leaver_reuse", "fresh_parcels", "outlet_harvest", "bulk_downloader")
 UP = STEPS.index("step_up")
 FREE = PolicySettings(budget_share=1.0, budget_min=1_000_000)
+HEAD = (
+    "what breaks", "honest accounts", "stepped up in a day", "in three days", "most in one hour", "records of attacks lost",
+)  # fmt: skip
 Reference = dict[str, pa.Table]
 
 
@@ -70,30 +75,21 @@ def feeds_lost(table: pa.Table, begin: int) -> pa.Table:
     return table.filter(pc.invert(gone)).combine_chunks()
 
 
-def roster_bug(reference: Reference) -> Reference:
-    """A roster whose rows all ended a week ago: an export that broke."""
-    roster = reference["accounts"]
-    ended = int(np.nanmax(np.asarray(pc.max(pc.fill_null(roster["from"], 0)).as_py()))) + DAY
-    column = pa.array([ended] * roster.num_rows, roster.schema.field("until").type)
-    return {**reference, "accounts": roster.set_column(roster.schema.get_field_index("until"), "until", column)}
-
-
 @dataclass
 class Counts:
-    """Of one run: honest accounts newly stepped up, the most of them in one hour, and records of attacks before their stop."""
+    """Of one run: honest accounts newly stepped up (in a day, in all), most in one hour, records of attacks before their stop."""
 
     honest: int = 0
+    first_day: int = 0
+    people: int = 0
     worst_hour: int = 0
     refused: int = 0
     hours_spent: int = 0
     lost: Counter[str] = field(default_factory=Counter)
 
 
-def run(
-    table: pa.Table, reference: Reference, settings: Settings, wrongful: dict[str, str], begin: int,
-    broken: Reference | None,
-) -> Counts:  # fmt: skip
-    """Step over a world; from `begin` on with the `broken` tables."""
+def run(table: pa.Table, reference: Reference, settings: Settings, wrongful: dict[str, str], begin: int) -> Counts:
+    """Step over a world; what happens from `begin` on counts."""
     pipeline = Pipeline(settings)
     for name, one in reference.items():
         pipeline.apply(name, one)
@@ -104,16 +100,15 @@ def run(
     ups: set[str] = set()
     stopped: set[str] = set()
     for start, stop in ((0, cut), (cut, table.num_rows)):
-        if start and broken is not None:
-            for name, one in broken.items():
-                pipeline.apply(name, one)
         columns = columns_of(table.slice(start, stop - start).combine_chunks(), start)
         said = pipeline.step(columns)
         for row in said.interventions:
             who, step = row.get("account", ""), STEPS.index(row["step"])
             if start and step >= UP > standing.get(who, 0) and who not in guilty:
                 ups.add(who)
-                hours[int(columns.arrival[row["seq"] - start]) // HOUR] += 1
+                at = int(columns.arrival[row["seq"] - start])
+                hours[at // HOUR] += 1
+                out.first_day = len(ups) if at < begin + DAY else out.first_day
             standing[who] = step
         for row, decision in zip(said.verdicts.row.tolist(), said.verdicts.decision.tolist(), strict=True):
             at = start + row
@@ -121,6 +116,7 @@ def run(
                 stopped |= {accounts[at]} if decision >= 3 else set()
                 if decision == 0 and accounts[at] not in stopped:
                     out.lost[name] += max(1, len(table["subjects"][at].as_py() or ()))
+    out.people = len({name for name in accounts[cut:] if name} - guilty)
     out.honest, out.worst_hour = len(ups), max(hours.values(), default=0)
     out.refused, out.hours_spent = int(pipeline.budget["refused_ever"].sum()), int(pipeline.budget["hours_spent"].sum())
     return out
@@ -141,16 +137,15 @@ def cases(seed: int, folder: Path) -> list[tuple[str, Counts, Counts]]:
     begin = (int(table["arrival"][0].as_py()) // DAY + BROKEN_DAY) * DAY + HOUR
     same: Callable[[pa.Table, int], pa.Table] = lambda whole, _: whole  # noqa: E731 - a table of functions
     worlds = {
-        "nothing": (same, None), "all scans and tickets are lost": (feeds_lost, None),
-        "scans and tickets name parcels in another form": (mapping_bug, None),
-        "a roster whose rows have all ended": (same, roster_bug(reference)),
+        "nothing": same, "all scans and tickets are lost": feeds_lost,
+        "scans and tickets name parcels in another form": mapping_bug,
     }  # fmt: skip
     rows = []
-    for name, (change, broken) in worlds.items():
+    for name, change in worlds.items():
         changed = change(table, begin)
         rows.append((
-            name, run(changed, reference, Settings(policy=FREE), wrongful, begin, broken),
-            run(changed, reference, Settings(), wrongful, begin, broken),
+            name, run(changed, reference, Settings(policy=FREE), wrongful, begin),
+            run(changed, reference, Settings(), wrongful, begin),
         ))  # fmt: skip
         sys.stderr.write(f"seed {seed}: {name}: {rows[-1][1]} {rows[-1][2]}\n")
     return rows
@@ -171,21 +166,18 @@ def main() -> None:
                 found.setdefault(name, []).append((free, bound))
         finally:
             shutil.rmtree(folder)
-    out = [
-        "| what breaks | honest accounts stepped up: without, with | most in one hour | records of attacks lost |",
-        "|---|---|---|---|",
-    ]
+    rows = []
     for name, pairs in found.items():
-        cells = [
-            f"{sum(free_count for free_count, _ in both):,}, {sum(bound for _, bound in both):,}"
-            for both in (
-                [(free.honest, bound.honest) for free, bound in pairs],
-                [(sum(free.lost.values()), sum(bound.lost.values())) for free, bound in pairs],
-            )
-        ]
         worst = f"{max(free.worst_hour for free, _ in pairs):,}, {max(bound.worst_hour for _, bound in pairs):,}"
-        out.append(f"| {name} | {cells[0]} | {worst} | {cells[1]} |")
-    sys.stdout.write("\n".join(out) + "\n")
+        lost = f"{sum(free.lost.total() for free, _ in pairs):,}, {sum(bound.lost.total() for _, bound in pairs):,}"
+        people = f"{sum(free.people for free, _ in pairs):,}"
+        rows.append([name, people, _both(pairs, "first_day"), _both(pairs, "honest"), worst, lost])
+    say("The budget of steps: without, with", HEAD, rows)
+
+
+def _both(pairs: list[tuple[Counts, Counts]], word: str) -> str:
+    """A count of all seeds, without a budget and with it."""
+    return f"{sum(getattr(free, word) for free, _ in pairs):,}, {sum(getattr(bound, word) for _, bound in pairs):,}"
 
 
 if __name__ == "__main__":

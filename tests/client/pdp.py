@@ -88,10 +88,10 @@ class Quiet(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serving(app: Any, port: int = 0) -> Iterator[int]:
+def serving(app: Any, port: int = 0, **more: Any) -> Iterator[int]:
     """The port that an application is served on."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="error", access_log=False, lifespan="off", ws="none"
+        app, host="127.0.0.1", port=port, log_level="error", access_log=False, lifespan="off", ws="none", **more
     )
     server = Quiet(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -17,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -52,6 +54,8 @@ async def odd(request: Request) -> Response:
         return StreamingResponse(parts(), media_type="application/json")
     if kind == "huge":
         return JSONResponse(PAGE | {"more": "x" * 5000})
+    if kind == "large":
+        return JSONResponse(PAGE | {"more": [PHONE + "x" * 1000] * 200})
     if kind == "raise":
         raise RuntimeError(PHONE)
     if kind == "login":
@@ -179,6 +183,7 @@ def test_a_route_that_declares_nothing_is_held_back_under_guarded_paths_only(cap
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
+        ("large", 200),
         ("stream", 200),
         ("huge", 500),
         ("text", 500),
@@ -190,7 +195,7 @@ def test_a_route_that_declares_nothing_is_held_back_under_guarded_paths_only(cap
     ],
 )
 def test_odd_answers_of_a_declared_route(kind: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
-    desk = Desk(body_bytes_max=3000)
+    desk = Desk(body_bytes_max=3000 if kind == "huge" else 1 << 20)
     desk.told.answer = MASK
     with caplog.at_level(logging.DEBUG, "watchbill.client"):
         answer = desk.get(f"/odd/{kind}")
@@ -225,6 +230,23 @@ def test_refusals_are_clear_for_programs_and_browsers(decided: Decided, status: 
         assert answer.json()["challenge"] == "https://w.example.com/d"
     if status == 429:
         assert answer.headers["retry-after"] == "9"
+
+
+def test_while_a_reason_is_asked_the_answer_may_be_masked_instead() -> None:
+    desk = Desk(ask_reason="mask")
+    desk.told.answer = Decided("d", "ask_reason")
+    answer = desk.get("/w/W1")
+    assert answer.json()["recipient"]["phone"] == "138******34"
+    assert answer.headers["x-watchbill-ask"] == "reason"
+    assert nothing_plain(answer.text)
+    assert (desk.records[0]["masked"], desk.records[0].get("outcome")) == (True, None)
+
+
+def test_files_that_are_mounted_declare_themselves(tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("p {}")
+    routes = [Mount("/s", shows_nothing(StaticFiles(directory=tmp_path))), Mount("/t", StaticFiles(directory=tmp_path))]
+    guard = Guard(Starlette(routes=routes), Awaited(Told()), who)
+    assert [fetch(guard, f"/{where}/a.css").status_code for where in "st"] == [200, 500]
 
 
 def test_an_ended_session_is_ended_here_too() -> None:

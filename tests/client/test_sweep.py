@@ -38,6 +38,13 @@ def test_what_is_too_short_or_only_stars_is_left_alone() -> None:
     assert sweep.text("Li at Lido **** 王 a") == "Li at Lido **** 王 a"
 
 
+def test_a_text_that_is_never_clean_is_hidden_whole() -> None:
+    assert set(Sweep(["x***"]).text("x" * 10 + "***")) == {"*"}  # it ends by itself: each round takes one letter
+    began = time.monotonic()
+    assert Sweep(["x***"]).text("x" * 100_000 + "***") == "******"
+    assert time.monotonic() - began < 10
+
+
 letters = st.text(st.sampled_from("ab王伟*1 -2"), max_size=12)
 
 

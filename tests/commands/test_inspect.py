@@ -36,11 +36,15 @@ reference = "{world.out / "reference"}"
 paths = ["logs"]
 masking = "unknown"
 mapping = "SELECT 'view' AS kind, line AS account, 0 AS time FROM input"
+[actions.door]
+kind = "command"
+argv = ["/bin/true"]
 """)
     said = run("config", "check", config, "--json").json
     assert said["sources"] == {"crm": {"kind": "files", "mapped": True, "masking": "unknown"}}
     assert said["reference"]["accounts"] > 0
     assert said["notes"] == []
+    assert said["actions"] == {"door": "command"}
     assert "source crm: files, mapped" in run("config", "check", config).out
 
 
@@ -53,6 +57,9 @@ mapping = "SELECT 'view' AS kind, line AS account, 0 AS time FROM input"
         ('[sources.a]\nkind = "carrier pigeon"', "carrier pigeon"),
         ('[sources.a]\npaths = ["x"]\nmapping = "SELECT * FROM read_csv(\'/etc/passwd\')"', "mapping"),
         ('reference = "none"', "none"),
+        ('[actions.a]\nkind = "semaphore"', "semaphore"),
+        ('[actions.a]\nkind = "webhook"\nurl = "http://example.com/"', "https"),
+        ('[on_call]\nactions = ["nobody"]', "on_call"),
         ("= no toml", "w.toml"),
     ],
 )

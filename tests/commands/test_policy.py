@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from watchbill.core.settings import Settings
+from runners.judged import opened
+from watchbill.core.settings import PolicySettings, Settings
 from watchbill.lab.simulator.world import WorldReport
+from watchbill.runners.local import keep_current
 
 Run = Callable[..., Any]
 
@@ -47,7 +49,7 @@ def test_show_says_what_is_in_force(run: Run, home: Path, world: WorldReport) ->
     assert said["height"] > 0
     shown = run("policy", "show", "--home", home)
     assert shown.code == 0
-    assert "budget: 1.0% of the accounts active in an hour, at least 10" in shown.out
+    assert "budget: 1.0% of the accounts active in an hour, at least 10, newly stepped up" in shown.out
     assert "id_number" in shown.out
 
 
@@ -92,6 +94,23 @@ def test_what_makes_no_sense_is_said(run: Run, home: Path, config: Path, more: t
     assert told.code == 2
     assert said in told.err
     assert not (home / "work").exists()
+
+
+def test_shadow_rows_are_listed(run: Run, tmp_path: Path) -> None:
+    made = opened(tmp_path / "home", Settings(policy=PolicySettings(suspend_at=1e5, mode="shadow")))
+    made.checkpoint()
+    keep_current(made)
+    made.close()
+    said = run("policy", "shadow", "--home", tmp_path / "home", "--json").json
+    assert said["rows"][-1]["step"] == "suspend"
+    assert {row["by"] for row in said["rows"]} == {"steps"}
+    for more in (("--by", "detectors"), ("--account", "a2")):
+        assert run("policy", "shadow", "--home", tmp_path / "home", "--json", *more).json["rows"] == []
+    shown = run("policy", "shadow", "--home", tmp_path / "home")
+    assert "suspend" in shown.out
+    assert f"{len(said['rows'])} rows as of height" in shown.out
+    ladder = run("policy", "show", "--home", tmp_path / "home", "--json").json
+    assert (ladder["mode"], ladder["shadow_rows"]["steps"]) == ("shadow", len(said["rows"]))
 
 
 def test_a_home_without_a_ledger_is_said(run: Run, config: Path, tmp_path: Path) -> None:

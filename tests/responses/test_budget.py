@@ -137,10 +137,11 @@ def test_what_spends_one_kind_leaves_the_other() -> None:
     assert purse.row["refused_ever"].tolist() == [1, 1]
 
 
-def test_the_kind_is_that_of_the_family_that_weighs_most() -> None:
-    evidence = np.array([[5.0, 0.0, 5.0, 9.0], [4.0, 3.0, 6.0, 0.0]], np.float32)
+def test_the_kind_is_other_where_other_evidence_reaches_the_limit_alone() -> None:
+    evidence = np.array([[9.0, 9.0, 0.0, 900.0, 1.0], [4.0, 7.0, 7.0, 900.0, 0.0]], np.float32)
     weights, is_work = np.array([0.3, 0.1]), np.array([True, False])
-    needed = np.array([True, True, True, False])
-    # 5 + ln .3 over 4 + ln .1; the other alone; 6 + ln .1 = 3.70 under 5 + ln .3 = 3.80; not asked for
-    assert kinds_of(evidence, weights, is_work, needed).tolist() == [WORK, OTHER, WORK, WORK]
-    assert kinds_of(evidence, np.array([0.1, 0.3]), is_work, needed).tolist() == [OTHER, OTHER, OTHER, WORK]
+    guarantee = np.array([7.8, 7.9, 4.6, 899.0, 0.5], np.float32)
+    # with a limit of 4 nats: 4 + ln .1 = 1.7 is too little, 7 + ln .1 = 4.7 is enough, and the last needs no budget
+    assert kinds_of(evidence, weights, is_work, guarantee, 4.0).tolist() == [WORK, OTHER, OTHER, OTHER, WORK]
+    assert kinds_of(evidence, weights, is_work, guarantee, 5.0).tolist() == [WORK, WORK, WORK, OTHER, WORK]
+    assert kinds_of(evidence, weights, np.array([True, True]), guarantee, 4.0).tolist() == [WORK] * 5

@@ -9,7 +9,7 @@ import pyarrow as pa
 from watchbill.records.schema import SCHEMA
 from watchbill.records.validate import check
 from watchbill.responses.asks import Ask, Decided
-from watchbill.runners.askrecords import decision_of, look_of, looks_of, table_of
+from watchbill.runners.askrecords import decision_of, look_of, table_of
 
 NOW = 1_760_000_000_000
 FULL = Ask(
@@ -23,9 +23,9 @@ def test_rows_are_what_arrow_makes_of_them() -> None:
 
 
 def test_a_look_that_was_asked_about_keeps_the_contract() -> None:
-    batch = looks_of([look_of(FULL, "i1", "desk", NOW), look_of(Ask("r", "", device="d9"), "i2", "desk", NOW)])
-    assert check(batch.table) == {}
-    first = batch.table.to_pylist()[0]
+    table = table_of([look_of(FULL, "i1", "desk", NOW), look_of(Ask("r", "", device="d9"), "i2", "desk", NOW)])
+    assert check(table) == {}
+    first = table.to_pylist()[0]
     assert (first["kind"], first["subjects"], first["results"], first["decision"]) == ("search", ["p1", "p2"], 3, "i1")
     assert json.loads(first["extra"]) == {"caller": "desk", "request": "q"}
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from watchbill.core.settings import Settings
 from watchbill.ledger.reader import Ledger
 from watchbill.responses.asks import Ask, identity_of
-from watchbill.runners.askrecords import look_of, looks_of
+from watchbill.runners.askrecords import look_of
 from watchbill.runners.clock import ManualClock
 from watchbill.runners.engine import Engine
 
@@ -20,7 +20,7 @@ START = 1_760_000_000_000
 def asked(engine: Engine, number: int) -> str:
     ask = Ask(f"q{number}", "a1", waybill=f"W{number}", subjects=(f"p{number}",), fields=("recipient.phone",))
     identity = identity_of("desk", ask)
-    engine.take_all([looks_of([look_of(ask, identity, "desk", START)])], live_now=START)
+    engine.take_asks([look_of(ask, identity, "desk", START)], START)
     return identity
 
 
@@ -65,3 +65,13 @@ def test_a_late_answer_stays_closed_after_a_restart(tmp_path: Path) -> None:
     assert answer is not None
     assert not answer.reveals
     second.close()
+
+
+def test_an_ask_that_was_here_before_our_memory_is_left_out(tmp_path: Path) -> None:
+    one = opened(tmp_path)
+    identity = asked(one, 1)
+    one.decisions.remembered.__init__(4)  # type: ignore[misc] # it is forgotten, the ids are not
+    assert asked(one, 1) == identity
+    assert identity not in one.decisions.remembered
+    assert one.counts.looks == 1
+    one.close()

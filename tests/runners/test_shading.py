@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from runners.judged import opened, reference, tell, trapped, verdict
 from runners.test_engine import START, batch, look
-from runners.test_pipeline import Heard, World, fresh, same
+from runners.test_pipeline import DAY, Heard, World, fresh, same
 from runners.test_pipeline import world as world  # noqa: PLC0414 - a fixture is taken over by its name
 from watchbill.core.settings import PolicySettings, Settings
+from watchbill.records.schema import SCHEMA
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.clock import ManualClock
 from watchbill.runners.engine import Engine
 from watchbill.runners.pipeline import Pipeline
+from watchbill.runners.ruling import BUDGET_RULE
 
 SHADOW = Settings(policy=PolicySettings(mode="shadow"))
 NO_UP = Settings(policy=PolicySettings(shadow_steps=("step_up", "mask")))
@@ -121,6 +126,56 @@ def test_an_account_is_told_once_a_step_and_span(world: World) -> None:
         before, step = until.get(who, (0, 0))
         assert row["time"] >= before or STEPS.index(row["step"]) > step
         until[who] = (row["until"], STEPS.index(row["step"]))
+
+
+# --- the budget -------------------------------------------------------------------------------------------------------
+
+
+def misnamed(world: World) -> World:
+    """From the fourth day on scans and tickets name their parcels in another form: no gate sees it, nothing is explained."""
+    table = world.table
+    begin = int(table["arrival"][0].as_py()) // DAY * DAY + 3 * DAY
+    late = pc.and_(pc.is_in(table["kind"], pa.array(["scan", "ticket"])), pc.greater_equal(table["arrival"], begin))
+    named = pc.if_else(late, pc.binary_join_element_wise("0", table["waybill"], ""), table["waybill"])
+    at = SCHEMA.get_field_index("waybill")
+    return replace(world, table=table.set_column(at, SCHEMA.field("waybill"), named).combine_chunks())
+
+
+def ups(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Changes to step_up and more, those by canaries apart."""
+    return [row for row in rows if STEPS.index(row["step"]) >= 3 and "canary" not in row["evidence"]]
+
+
+def test_a_feed_that_breaks_unseen_steps_up_no_more_than_the_budget_and_says_so(world: World) -> None:
+    broken = misnamed(world)
+    # a small world of few days has little evidence: steps are taken sooner
+    policy = PolicySettings(ask_reason_at=20, step_up_at=100, budget_share=0, budget_min=0)
+    free = told(fresh(broken, Settings(policy=policy.model_copy(update={"budget_min": 10**6}))), broken)[0]
+    pipeline = fresh(broken, Settings(policy=policy))
+    output = pipeline.step(broken.columns)
+    rows = [row for row in output.findings if row["rule"] == BUDGET_RULE]
+    assert len(rows) == int(pipeline.budget["hours_spent"].sum()) > 0
+    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    assert all(row["account"] == row["device"] == "" for row in rows)
+    assert len(ups(free.interventions)) > 10
+    assert ups(output.interventions) == []
+    asked = {row["account"] for row in output.interventions if row["step"] == "ask_reason"}
+    assert {row["account"] for row in ups(free.interventions)} <= asked, "who is over it is asked for a reason"
+    edges = [0, *sorted(np.random.default_rng(8).integers(1, len(broken.columns), 40).tolist()), len(broken.columns)]
+    other = fresh(broken, Settings(policy=policy))
+    parts = [other.step(broken.columns.cut(start, stop)) for start, stop in pairwise(edges)]
+    assert [row for part in parts for row in part.findings] == output.findings
+    assert [row for part in parts for row in part.interventions] == output.interventions
+
+
+def test_a_canary_needs_no_budget(tmp_path: Path) -> None:
+    settings = Settings(policy=PolicySettings(suspend_at=1e5, budget_share=0, budget_min=0))
+    made = Engine(tmp_path / "home", settings, ManualClock(START))
+    made.reload(reference(tmp_path / "reference"))
+    made.take(trapped())
+    at = made.pipeline.context.accounts.find("a1")
+    assert STEPS[int(made.pipeline.standing[at]["step"])] == "suspend"
+    made.close()
 
 
 # --- in a home --------------------------------------------------------------------------------------------------------

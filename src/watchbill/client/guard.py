@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from watchbill.client.paths import Path, PathError, Spot
-from watchbill.client.refusals import DECISION_HEADER, Refusal, refusal
+from watchbill.client.refusals import ASK_HEADER, DECISION_HEADER, Refusal, refusal
 from watchbill.client.sweep import Sweep
 from watchbill.core.errors import SettingsError
 from watchbill.responses.asks import LOOK_KINDS, Ask
@@ -224,6 +224,8 @@ def close_page(page: Page, look: Look | None, *, sweep: bool, accept: str = "") 
         headers = [(key, value) for key, value in headers if cleaner.text(value) == value]
         if look.decided.id.isascii() and look.decided.id.isprintable() and look.decided.id:
             headers.append((DECISION_HEADER, look.decided.id))
+        if look.asks_reason:
+            headers.append((ASK_HEADER, "reason"))
     try:
         body = json.dumps(page.document[0], ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -74,8 +75,15 @@ class HttpClient:
         self._courier = Courier(self._spool, self._post_records, settings.deliver_seconds) if self._spool else None
         if self._courier:
             self._courier.wake()
+        self._trust = (
+            httpx.create_ssl_context()
+            if settings.ca_file is None
+            else ssl.create_default_context(cafile=settings.ca_file)
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._http: httpx.AsyncClient | None = None
+        self._idle: list[
+            httpx.AsyncClient
+        ] = []  # the last used is the next: it is the least likely to be closed by now
         self._slots = asyncio.Semaphore(settings.in_flight_max)
         self._inside = 0
 
@@ -97,9 +105,9 @@ class HttpClient:
             await asyncio.to_thread(self._courier.close)
         if self._spool:
             self._spool.close()
-        if self._http is not None and self._loop is asyncio.get_running_loop():
-            await self._http.aclose()
-        self._http = None
+        if self._loop is asyncio.get_running_loop():
+            while self._idle:
+                await self._idle.pop().aclose()
 
     async def _part(self, asks: Sequence[Ask], deadline: float) -> list[Decided]:
         outage = True
@@ -114,9 +122,10 @@ class HttpClient:
         if not found:
             return [await self._closed(ask, outage=outage) for ask in asks]
         for at, (ask, decided) in enumerate(zip(asks, found, strict=True)):
-            self._fallback.heard(ask, decided)
-            if decided.why in NO_ANSWER:
+            if decided.why in NO_ANSWER:  # says nothing about the account: what was heard of it before still counts
                 found[at] = await self._closed(ask, outage=True)
+            else:
+                self._fallback.heard(ask, decided)
         return found
 
     async def _closed(self, ask: Ask, *, outage: bool) -> Decided:
@@ -128,13 +137,18 @@ class HttpClient:
 
     async def _ask(self, asks: Sequence[Ask], deadline: float) -> list[Decided]:
         path, body = body_of(asks)
-        client = self._client()
+        self._same_loop()
         if self._inside >= self.settings.in_flight_max + self.settings.waiting_max:
             raise _Outage
         self._inside += 1
         try:
             async with self._slots:
-                return read_answers(await self._attempts(client, path, body, asks[0].request, deadline), asks)
+                idle = self._idle
+                line = idle.pop() if idle else self._line()
+                try:
+                    return read_answers(await self._attempts(line, path, body, asks[0].request, deadline), asks)
+                finally:
+                    idle.append(line)
         finally:
             self._inside -= 1
 
@@ -192,27 +206,29 @@ class HttpClient:
     ) -> tuple[int, httpx.Headers, bytes]:
         headers = {
             "Authorization": f"Bearer {self.settings.token.get_secret_value()}",
-            "Content-Type": "application/json", "Accept": "application/json", "X-Request-ID": request,
+            "Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity", "X-Request-ID": request,
         }  # fmt: skip
         async with client.stream("POST", self._url + path, content=body, headers=headers) as answer:
             text = bytearray()
-            async for part in answer.aiter_bytes():
+            async for part in answer.aiter_raw():  # as it came: nothing is unpacked past the limit
                 text += part
                 if len(text) > ANSWER_BYTES_MAX:
                     raise AnswerError("the answer is too large")
             return answer.status_code, answer.headers, bytes(text)
 
-    def _client(self) -> httpx.AsyncClient:
+    def _same_loop(self) -> None:
+        """Connections belong to the event loop that they were made in."""
         loop = asyncio.get_running_loop()
-        if self._http is None or self._loop is not loop:
-            most = self.settings.in_flight_max
-            self._loop = loop
-            self._slots, self._inside = asyncio.Semaphore(most), 0
-            self._http = httpx.AsyncClient(
-                timeout=self.settings.timeout_seconds, follow_redirects=False, trust_env=False, transport=self._transport,
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            )  # fmt: skip
-        return self._http
+        if self._loop is not loop:
+            self._loop, self._idle = loop, []
+            self._slots, self._inside = asyncio.Semaphore(self.settings.in_flight_max), 0
+
+    def _line(self) -> httpx.AsyncClient:
+        """One connection. A slot has its own: one pool for all looks through all its connections for each question."""
+        return httpx.AsyncClient(
+            timeout=self.settings.timeout_seconds, follow_redirects=False, trust_env=False, verify=self._trust,
+            transport=self._transport, limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+        )  # fmt: skip
 
     def _post_records(self, body: bytes) -> Post:
         """Hand spooled looks to the records' door; runs in the courier's thread."""
@@ -222,7 +238,7 @@ class HttpClient:
             "Content-Type": "application/x-ndjson",
         }
         try:
-            with httpx.Client(timeout=30.0, trust_env=False) as client:
+            with httpx.Client(timeout=30.0, trust_env=False, verify=self._trust) as client:
                 status = client.post(self._url + RECORDS_PATH, content=body, headers=headers).status_code
         except (httpx.HTTPError, OSError):
             return "later"
@@ -243,6 +259,8 @@ def _check_headers(headers: httpx.Headers, request: str) -> None:
     """An answer to somebody else's question, or no JSON at all, is no answer."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise AnswerError("the answer is not application/json")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise AnswerError("the answer is compressed, which was not asked for")
     if headers.get("x-request-id") != request:
         raise AnswerError("the answer does not carry our X-Request-ID")
 

@@ -27,6 +27,8 @@ class Look:
         self.ask, self.decided = ask, decided
         url, status = (settings.challenge_url, settings.step_up_status) if settings else ("", 401)
         self.refusal: Refusal | None = refusal_of(decided, challenge_url=url, step_up_status=status)
+        if self.asks_reason and settings is not None and settings.ask_reason == "mask":
+            self.refusal = None
 
     @property
     def asks_reason(self) -> bool:

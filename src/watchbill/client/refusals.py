@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 REASON_HEADER: Final = "X-Look-Reason"
 TICKET_HEADER: Final = "X-Look-Ticket"
 DECISION_HEADER: Final = "X-Watchbill-Decision"
+ASK_HEADER: Final = "X-Watchbill-Ask"
 _TEXTS: Final = {
     "ask_reason": (
         422, "请填写查询事由或工单号后重试", "Say why you need this, or name the ticket, and ask again",

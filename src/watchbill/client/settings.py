@@ -25,6 +25,8 @@ class ClientSettings(BaseModel):
     url: str
     """Where Watchbill listens, as https://watchbill.example.com; plain http only on this machine."""
     token: SecretStr = Field(min_length=16)
+    ca_file: str | None = None
+    """PEM file of the authority that signed Watchbill's certificate; None: those that everybody trusts."""
     timeout_seconds: float = Field(default=1.0, gt=0, le=60)
     """Total: waiting for a free slot, connecting, all attempts, reading the answer."""
     attempts_max: int = Field(default=2, ge=1, le=5)
@@ -98,6 +100,8 @@ class GuardSettings(BaseModel):
     """Paths under which a route that declares nothing is refused."""
     challenge_url: str = ""
     """Where a person shows that it is him; `{id}` becomes the decision's id."""
+    ask_reason: Literal["refuse", "mask"] = "refuse"
+    """While a reason is asked: a refusal (422), or the masked answer with a header that says so."""
     step_up_status: Literal[401, 403] = 401
     body_bytes_max: int = Field(default=8 << 20, ge=1024, le=1 << 30)
     sweep: bool = True

@@ -7,11 +7,13 @@ It keeps an answer back until it is decided on. Put it outside of the router and
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -49,6 +51,8 @@ Log = Callable[[dict[str, Any]], object]
 Ended = Callable[[HTTPConnection, Person], object]
 _NS_A_MS: Final = 1_000_000
 _POLICY_VIOLATION: Final = 1008
+_LARGE_BYTES: Final = 64 << 10
+T = TypeVar("T")
 
 
 class Guard:
@@ -136,9 +140,9 @@ class Guard:
                 header_text(connection.headers.get(REASON_HEADER, "")),
                 header_text(connection.headers.get(TICKET_HEADER, "")),
             )
-            page = open_page(declares, reply, person, given, self._token_hex(16))
+            page = await _off_loop(reply, partial(open_page, declares, reply, person, given, self._token_hex(16)))
             look = await self._looked(connection, person, page.ask) if page.ask else None
-            return close_page(page, look, sweep=self.settings.sweep, accept=accept)
+            return await _off_loop(reply, partial(close_page, page, look, sweep=self.settings.sweep, accept=accept))
         except Undeclared as error:
             return undeclared(accept, str(error))
         except Exception as error:  # noqa: BLE001 - whatever fails, nothing unmasked leaves; its text may hold data
@@ -148,6 +152,11 @@ class Guard:
 
 class NobodyLoggedIn(Exception):  # a fact, not a fault
     """`who` knows nobody: send the person to the login."""
+
+
+async def _off_loop(reply: Reply, work: Callable[[], T]) -> T:
+    """Do it here, or in a thread when the answer is so large that everybody else would wait for it."""
+    return await asyncio.to_thread(work) if len(reply.body) > _LARGE_BYTES else work()
 
 
 async def _maybe(value: object) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _HIDE: Final = STAR * 6
 _LONG: Final = 8
+_ROUNDS_MAX: Final = 50
+"""A text that still is not clean after so many rounds is hidden whole."""
 _SHORT_MIN: Final = 2  # Chinese names; of other scripts, four characters
 _LATIN_MIN: Final = 4
 _DIGITS_MIN, _DIGITS_CORE = 7, 11
@@ -35,6 +37,11 @@ class Sweep:
                 self._short.setdefault(len(text), set()).add(text)
             else:
                 self._long.setdefault(text[:_LONG], {}).setdefault(len(text), set()).add(text)
+        self._heads = {text[:_SHORT_MIN] for text in texts}
+        firsts = "".join(sorted({text[0] for text in texts}))
+        self._first = (
+            re.compile(f"[{re.escape(firsts)}]") if firsts else None
+        )  # most places are passed over by this alone
         digits = (_NO_DIGIT.sub("", text) for text in texts)
         self._numbers: dict[int, set[str]] = {}
         for core in {number[-_DIGITS_CORE:] for number in digits if len(number) >= _DIGITS_MIN}:
@@ -57,12 +64,12 @@ class Sweep:
         """The same text without them."""
         if self._numbers:
             text = _RUN.sub(self._number, text)
-        while self._short or self._long:
+        for _ in range(_ROUNDS_MAX):
             swept = self._once(text)
             if swept == text:
-                break
-            text = swept  # each round turns letters into stars, so that it ends
-        return text
+                return text
+            text = swept  # what was put in its place may end another value, such as x***
+        return _HIDE
 
     def _number(self, found: re.Match[str]) -> str:
         digits = _NO_DIGIT.sub("", found.group())
@@ -74,15 +81,15 @@ class Sweep:
         return _HIDE if hit else found.group()
 
     def _once(self, text: str) -> str:
+        if self._first is None:
+            return text
         out: list[str] = []
-        at = kept = 0
-        while at < len(text):
-            size = self._hit(text, at)
-            if size:
+        kept = 0
+        for found in self._first.finditer(text):
+            at = found.start()
+            if at >= kept and text[at : at + _SHORT_MIN] in self._heads and (size := self._hit(text, at)):
                 out += (text[kept:at], _HIDE)
-                at = kept = at + size
-            else:
-                at += 1
+                kept = at + size
         return "".join((*out, text[kept:])) if out else text
 
     def _hit(self, text: str, at: int) -> int:

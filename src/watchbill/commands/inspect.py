@@ -110,6 +110,8 @@ def check_command(
     say(f"home {said['home']}")
     for name, one in said["sources"].items():
         say(f"source {name}: {one['kind']}{', mapped' if one['mapped'] else ''}, masking {one['masking']}")
+    for name, kind in said["actions"].items():
+        say(f"action {name}: {kind}")
     for name, rows in said["reference"].items():
         say(f"table {name}: {rows:,} rows")
     for note in said["notes"]:
@@ -123,6 +125,8 @@ def checked(path: Path) -> dict[str, Any]:
         SettingsError: says what is wrong.
     """
     from watchbill.context.reference import find_tables, read_table
+    from watchbill.runners.acting import open_actions
+    from watchbill.runners.clock import SystemClock
 
     config = load_config(path)
     sources = {}
@@ -136,6 +140,14 @@ def checked(path: Path) -> dict[str, Any]:
         for name, place in sorted(find_tables(config.reference).items()):
             read = read_table(name, place, config.engine.time_zone, config.engine.limits.reference_rows_max)
             tables[name] = read.num_rows
+    actions = {name: action.settings.kind for name, action in open_actions(config, SystemClock()).items()}
     notes = [] if sources else ["no [sources.NAME]: `watchbill run` would have nothing to read"]
     notes += [f"no {name} table: what needs it stays silent" for name in ("accounts", "outlets") if name not in tables]
-    return {"ok": True, "home": str(config.home), "sources": sources, "reference": tables, "notes": notes}
+    return {
+        "ok": True,
+        "home": str(config.home),
+        "sources": sources,
+        "actions": actions,
+        "reference": tables,
+        "notes": notes,
+    }

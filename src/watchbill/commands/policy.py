@@ -1,4 +1,4 @@
-"""The commands for the containment policy: policy show, and policy try, its dry run on the ledger."""
+"""The commands for the containment policy: show, try (its dry run on the ledger), shadow (what would have been done)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from watchbill.commands.common import HomeOption, JsonOption, print_json
 from watchbill.commands.replay import stopping
-from watchbill.commands.show import ledger_home, read_json, read_lines, say, table, time_ms
+from watchbill.commands.show import ledger_home, read_json, read_lines, say, table, time_ms, when
 from watchbill.context.lone import DEVICE_MARK
 from watchbill.core.errors import SettingsError
 from watchbill.runners.clock import SystemClock
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from watchbill.core.settings import Settings
 
 _DIFFER_SHOWN: Final = 30
+_ROWS_SHOWN: Final = 50
 _INTERRUPTED: Final = 130
 _CONFIG = typer.Option(None, help="A settings file instead of what is in force in the home.")
 _TRIED = typer.Option(..., "--config", help="Settings file whose \\[engine] is tried.")
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="The containment policy.")
     group.command("show")(show_command)
     group.command("try")(try_command)
+    group.command("shadow")(shadow_command)
     app.add_typer(group, name="policy")
 
 
@@ -50,13 +52,14 @@ def show_command(
     if as_json:
         print_json(said)
         return
-    rows = [(r["step"], r["at"], r["lasts"], r["mode"], r["cost_yuan"], r["under_it"]) for r in said["ladder"]]
+    rows = [(r["step"], _number(r["at"]), r["lasts"], r["mode"], r["cost_yuan"], r["under_it"]) for r in said["ladder"]]
     table(
         f"The ladder ({said['mode']})", ("step", "#taken at", "lasts", "mode", "#yuan if wrong", "#under it now"), rows
     )
     budget = said["budget"]
     say(
-        f"budget: {budget['share']:.1%} of the accounts active in an hour, at least {budget['least']}, newly stepped up"
+        f"budget: {budget['share']:.1%} of the accounts active in an hour, at least {budget['least']}, newly stepped up,"
+        " by records of work and by other evidence each"
     )
     if budget.get("hours_spent"):
         say(
@@ -67,6 +70,11 @@ def show_command(
         say(f"detectors in shadow: {', '.join(said['detectors_shadow'])}; read by {said['shadow_owner']}")
     masks = [(role, *(fields.get(name, "plain") for name in said["fields"])) for role, fields in said["masks"].items()]
     table("What a role may see", ("role", *said["fields"]), masks)
+
+
+def _number(at: float | None) -> str:
+    """A guarantee number for people: 1000, 1e7."""
+    return "the bucket" if at is None else f"{at:g}".replace("e+", "e").replace("e0", "e")
 
 
 def shown(home: Path | None, config: Path | None = None) -> dict[str, Any]:
@@ -204,3 +212,39 @@ def _pair(now: dict[str, Any], new: dict[str, Any]) -> list[Any]:
 
 def _summed(yuan: dict[str, float]) -> dict[str, float]:
     return {"all": round(sum(yuan.values()), 2), **yuan}
+
+
+# --- shadow ------------------------------------------------------------------------------------------------------------
+
+
+def shadow_command(
+    by: str = typer.Option("", help="Only steps, or only detectors."),
+    account: str = typer.Option("", help="Only of this account."),
+    home: Path | None = HomeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """What would have been done: the rows of shadow.ndjson, the newest last."""
+    said = shadowed(ledger_home(home), by, account)
+    if as_json:
+        print_json(said)
+        return
+    rows = [
+        (r["seq"], when(r["time"]), r.get("account") or r["device"], r["step"], when(r["until"]), r["case"], r["by"],
+         ", ".join(r.get("detectors", ())))
+        for r in said["rows"][-_ROWS_SHOWN:]
+    ]  # fmt: skip
+    table("In shadow", ("#seq", "time", "who", "step", "until", "case", "by", "detectors"), rows)
+    say(f"{len(said['rows']):,} rows as of height {said['height']:,}; read by {said['owner'] or 'nobody by name'}")
+
+
+def shadowed(home: Path, by: str = "", account: str = "") -> dict[str, Any]:
+    """What `policy shadow` prints as JSON: height, owner, and rows of shadow.ndjson that fit."""
+    from watchbill.runners.findings import SHADOW
+
+    status = read_json(home / "status.json")
+    rows = [
+        row
+        for row in read_lines(home / SHADOW)
+        if by in {"", row["by"]} and account in {"", row.get("account") or row["device"]}
+    ]
+    return {"height": status.get("height", 0), "owner": status.get("shadow", {}).get("owner", ""), "rows": rows}

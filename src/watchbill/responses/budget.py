@@ -41,7 +41,8 @@ BUDGET: Final = np.dtype(
 WORK, OTHER = range(2)
 KINDS: Final = 2
 """Kinds of evidence, each with a row of its own: from records of work, and from anything else."""
-WORK_FAMILIES: Final = ("reason", "volume", "trace", "harvest", "slow")
+WORK_FAMILIES: Final = ("reason", "volume", "trace", "harvest", "graph", "slow")
+"""Families whose evidence a broken feed of scans or tickets makes (measured: benchmarks/policy_budget.py)."""
 HOURS: Final = np.dtype([("active", np.int32), ("refused", np.int32, (KINDS,))], align=True)
 """Of an account: the last hour in which it was active, and in which each budget kept it from a step."""
 HOUR_MS: Final = 3_600_000
@@ -125,17 +126,20 @@ def affords(
 
 
 def kinds_of(
-    evidence: NDArray[np.float32], weights: NDArray[np.float64], is_work: NDArray[np.bool_], needed: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """uint8[n]: the kind of evidence that weighs most at each event that is `needed`, WORK elsewhere.
+    evidence: NDArray[np.float32], weights: NDArray[np.float64], is_work: NDArray[np.bool_],
+    guarantee: NDArray[np.float32], limit: float,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """uint8[n]: OTHER where evidence from anything but records of work reaches the limit alone, else WORK.
 
     Args:
-        evidence: float32[families, n], log e-values. weights, is_work: of the families.
+        evidence: float32[families, n], log e-values. weights, is_work: of the families. guarantee: float32[n], log; under
+            `limit` (nats) nothing needs a budget.
     """
-    out = np.zeros(evidence.shape[1], np.uint8)
-    at = np.flatnonzero(needed)
+    out = np.full(guarantee.shape[0], WORK, np.uint8)
+    at = np.flatnonzero(guarantee >= limit)
     if at.shape[0]:
-        logs = np.log(np.maximum(weights, 1e-300))[:, None]
-        leading = np.argmax(np.where(evidence[:, at] > 0, evidence[:, at] + logs, -np.inf), axis=0)
-        out[at] = np.where(is_work[leading], WORK, OTHER)
+        nats = evidence[~is_work][:, at].astype(np.float64)
+        # as far over the limit as it is, no sum of e-values overflows
+        alone = (weights[~is_work][:, None] * np.exp(np.minimum(nats, limit + 100.0)) * (nats > 0)).sum(axis=0)
+        out[at] = np.where(alone >= np.exp(limit), OTHER, WORK)
     return out

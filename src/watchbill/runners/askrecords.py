@@ -6,12 +6,11 @@ whom: `fields` are those that were shown in plain, `outcome` whether anything wa
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import pyarrow as pa
 
-from watchbill.records.batch import Batch
 from watchbill.records.schema import DECIDE_SOURCE, SCHEMA
 from watchbill.responses.masks import PLAIN
 
@@ -26,6 +25,10 @@ _LISTS: Final = ("subjects", "fields")
 _NUMBERS: Final = ("results", "page")
 _OF_LOOK: Final = ("account", "device", "session", "app", "waybill", "subjects")
 """Columns of the look that its decision carries too, so that one row says all."""
+
+
+def _text(value: dict[str, Any]) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -43,7 +46,7 @@ def look_of(ask: Ask, identity: str, caller: str, now: int) -> dict[str, Any]:
     """The look that an ask is, at `now` (epoch ms)."""
     row: dict[str, Any] = {
         "source": DECIDE_SOURCE, "id": identity, "decision": identity, "time": now, "arrival": 0, "kind": ask.kind,
-        "extra": json.dumps({"caller": caller, "request": ask.request}, ensure_ascii=False),
+        "extra": _text({"caller": caller, "request": ask.request}),
     }  # fmt: skip
     for name in _TEXTS:
         row[name] = getattr(ask, name) or None
@@ -52,11 +55,6 @@ def look_of(ask: Ask, identity: str, caller: str, now: int) -> dict[str, Any]:
     for name in _NUMBERS:
         row[name] = getattr(ask, name)
     return row
-
-
-def looks_of(rows: Sequence[Mapping[str, Any]]) -> Batch:
-    """Looks (`look_of`) as a batch of the decision service."""
-    return Batch(table=table_of(rows), source=DECIDE_SOURCE, position={})
 
 
 def decision_of(look: Mapping[str, Any], decided: Decided, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,5 +71,5 @@ def decision_of(look: Mapping[str, Any], decided: Decided, more: Mapping[str, An
     return {
         **{name: look.get(name) for name in _OF_LOOK}, "decision": decided.id, "time": look["time"], "fields": plain or None,
         "masked": not decided.reveals, "outcome": "success" if granted else "denied",
-        "extra": json.dumps(told | dict(more), ensure_ascii=False, sort_keys=True),
+        "extra": _text(told | dict(more)),
     }  # fmt: skip

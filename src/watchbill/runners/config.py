@@ -8,6 +8,9 @@ reference = "reference"
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
 [cases]                               # runners/caseskept.py: url of the database of cases
+[actions.idp]                         # one table an action: kind = "webhook" | "caep" | "command" | "notify" (docs/actions.md)
+[on_call]                             # actions = ["first", "second"]: who is paged, in order
+[outbox]                              # runners/outbox.py: limits of what waits
 [decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
 """
 
@@ -27,6 +30,7 @@ from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.desk import DeskSettings
+from watchbill.runners.outbox import OutboxSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +45,9 @@ _KNOWN: Final = (
     "records",
     "sources",
     "http",
+    "actions",
+    "on_call",
+    "outbox",
     "decisions",
     "cases",
     "checkpoint_seconds",
@@ -63,6 +70,9 @@ class RunConfig:
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
     cases_url: str = ""
+    actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    on_call: tuple[str, ...] = ()
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -82,6 +92,11 @@ def load_config(path: Path) -> RunConfig:
         records = RecordLimits.model_validate(data.get("records", {}))
     except ValidationError as error:
         raise SettingsError(fault_of(error), where=f"{path.name} [records]", todo="see docs/settings.md") from error
+    try:
+        outbox = OutboxSettings.model_validate(data.get("outbox", {}))
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [outbox]", todo="see docs/settings.md") from error
+    actions = {name: _near_files(table, base) for name, table in _table(data, "actions", path).items()}
     reference = data.get("reference")
     for name in _table(data, "sources", path):
         if name.startswith(CONTROL_PREFIX) or name == CONTROL_SOURCE:
@@ -98,6 +113,9 @@ def load_config(path: Path) -> RunConfig:
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
         cases_url=_cases_url(_table(data, "cases", path), path),
+        actions=actions,
+        on_call=_on_call(_table(data, "on_call", path), actions, path),
+        outbox=outbox,
     )
 
 
@@ -114,6 +132,29 @@ def _cases_url(table: Mapping[str, Any], path: Path) -> str:
         except StoreError as error:
             raise SettingsError(error.what, where=f"{path.name} [cases] url", todo=error.todo) from None
     return url
+
+
+def _on_call(table: dict[str, Any], actions: Mapping[str, Mapping[str, Any]], path: Path) -> tuple[str, ...]:
+    """The names of [on_call], each an action that reaches people."""
+    names = table.pop("actions", [])
+    where = f"{path.name} [on_call]"
+    if table or not isinstance(names, list):
+        raise SettingsError("holds something else than actions = [names]", where=where, todo="see docs/actions.md")
+    for name in names:
+        if not isinstance(name, str) or name not in actions or actions[name].get("kind") == "caep":
+            todo = "name actions that reach people: notify, webhook or command"
+            raise SettingsError("names no [actions.NAME] that can page", where=where, todo=todo)
+    return tuple(names)
+
+
+def _near_files(table: object, base: Path) -> dict[str, Any]:
+    """An action's table with its files beside the settings file."""
+    if not isinstance(table, dict):
+        raise SettingsError("is not a table", where="[actions]", todo="write [actions.NAME] and its settings under it")
+    files = {
+        name: str(base / value) for name, value in table.items() if name.endswith("_file") and isinstance(value, str)
+    }
+    return {**table, **files}
 
 
 def _decisions(data: Mapping[str, Any], path: Path) -> DeskSettings | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from watchbill.ledger.canonical import canonical
 from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.runners.askrecords import DECISION, table_of
 
@@ -27,9 +28,9 @@ class Timed(NamedTuple):
     payload: dict[str, Any]
 
 
-def control_table(
+def control_rows(
     controls: Sequence[tuple[str, dict[str, Any]]], arrival: int, height: int, first: int = 0
-) -> pa.Table:
+) -> list[dict[str, Any]]:
     """Rows of the journal for control records; `height` and `first` make their ids.
 
     A `wb.decision` is given as columns, any other as what `extra` is to say.
@@ -45,7 +46,14 @@ def control_table(
         }
         said = {} if kind == DECISION else {"extra": json.dumps(payload, ensure_ascii=False, sort_keys=True)}
         rows.append(row | (payload if kind == DECISION else said))
-    return table_of(rows)
+    return rows
+
+
+def control_table(
+    controls: Sequence[tuple[str, dict[str, Any]]], arrival: int, height: int, first: int = 0
+) -> pa.Table:
+    """As `control_rows`, as a table."""
+    return table_of(control_rows(controls, arrival, height, first))
 
 
 def with_controls(
@@ -67,6 +75,12 @@ def with_controls(
         done = place
     parts.append(table.slice(done))
     return pa.concat_tables(parts).combine_chunks()
+
+
+def first_sent(table: pa.Table) -> bytes:
+    """Canonical bytes of the first record that a source sent."""
+    sent = table.filter(pc.not_equal(table.column("source"), CONTROL_SOURCE)).slice(0, 1)
+    return canonical(sent.combine_chunks(), None)[0].tobytes()
 
 
 def runs_of(table: pa.Table) -> Iterator[tuple[bool, int, int]]:

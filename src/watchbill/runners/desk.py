@@ -17,10 +17,9 @@ from pydantic import Field, SecretStr
 from watchbill.core.settings import Section
 from watchbill.responses.asks import Ask, Decided, closed, identity_of
 from watchbill.responses.masks import PLAIN
-from watchbill.runners.askrecords import DECISION, decision_of, look_of, looks_of
+from watchbill.runners.askrecords import DECISION, decision_of, look_of
 
 if TYPE_CHECKING:
-    from watchbill.records.batch import Batch
     from watchbill.runners.engine import Engine
 
 RETRY_SECONDS: Final = 60
@@ -119,15 +118,13 @@ class Desk:
             self.wake()
         return out
 
-    def looks(
-        self, asked: Sequence[Waiting], engine: Engine, now: int
-    ) -> tuple[Batch | None, dict[str, dict[str, Any]]]:
-        """The looks of those whose answer is not known yet, as a batch, and by identifier; the same ask twice is one look."""
+    def looks(self, asked: Sequence[Waiting], engine: Engine, now: int) -> dict[str, dict[str, Any]]:
+        """The looks of those whose answer is not known yet, by identifier; the same ask twice is one look."""
         rows: dict[str, dict[str, Any]] = {}
         for one in asked:
             if not one.lost and one.identity not in rows and one.identity not in engine.decisions.remembered:
                 rows[one.identity] = look_of(one.ask, one.identity, one.caller, now)
-        return (looks_of(list(rows.values())) if rows else None), rows
+        return rows
 
     def settle(self, asked: Sequence[Waiting], rows: dict[str, dict[str, Any]], engine: Engine) -> None:
         """Answer: what stands in the journal and was judged by the engine goes out, and is told to the journal."""

@@ -51,7 +51,7 @@ def _apply(pipeline: Pipeline, verdict: Verdict, account: str, case: Case | None
     if at < 0:
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
-    pipeline.shade.standing = grown(pipeline.shade.standing, at + 1)
+    pipeline.shade.grow(at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
@@ -60,7 +60,8 @@ def _apply(pipeline: Pipeline, verdict: Verdict, account: str, case: Case | None
         pipeline.frozen[at] = 0
         for detector in pipeline.detectors:
             detector.forgive(at)
-        release(pipeline.shade.standing, at)
+        if pipeline.shade.ladder:
+            release(pipeline.shade.standing, at)
         old, new = release(pipeline.standing, at)
     if case is not None:
         case.step = new
@@ -86,5 +87,6 @@ def _held(pipeline: Pipeline, at: int, case: Case | None, time: int) -> tuple[in
     if not pipeline.steps[role]:
         return old, old
     worst = case.step_worst if case is not None else 0
-    hold(pipeline.shade.standing, at, worst)
+    if pipeline.shade.ladder:
+        hold(pipeline.shade.standing, at, worst)
     return hold(pipeline.standing, at, worst, pipeline.enforced)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
+from watchbill.runners.acting import open_dispatcher, receivers_of, standing_in
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.desk import Desk
 from watchbill.runners.engine import Engine
@@ -28,6 +28,7 @@ from watchbill.runners.local import (
     publish,
 )
 from watchbill.runners.references import read_folder
+from watchbill.runners.warming import settle_down, warm_up
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
 
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchbill.records.batch import Batch
+    from watchbill.responses.caep import Caep
     from watchbill.runners.config import RunConfig
     from watchbill.runners.desk import Waiting as Asked
+    from watchbill.runners.dispatch import Dispatcher
     from watchbill.sources.base import Source
 
 
@@ -55,16 +58,18 @@ class Door(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What the HTTP server serves besides ingest; None where settings do not ask for it."""
+    """What the HTTP server serves besides ingest; None where settings do not ask for it.
+
+    `receivers`: the actions whose receivers of security events manage their streams here.
+    """
 
     desk: Desk | None = None
+    receivers: Sequence[Caep] = ()
 
 
 _WAIT_SECONDS: Final = 0.2
 _TELL_SECONDS: Final = 0.02
 """Decisions that nobody's next ask takes along are journaled after so long."""
-_SWITCH_SECONDS: Final = 0.0005
-"""How long a thread keeps the interpreter: the engine must not hold up the answers for the 5 ms that are usual."""
 _INBOX_SECONDS: Final = 1.0
 _GROUP_MAX: Final = 64
 
@@ -110,6 +115,7 @@ class LiveRunner:
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
+        self.dispatcher: Dispatcher | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -125,7 +131,7 @@ class LiveRunner:
         began = self.clock.monotonic()
         check_places(self.config.home, self.config.home / "out")
         loaded = read_folder(self.config.reference, self.config.engine)
-        engine = Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records)
+        engine = self._open_engine()
         engine.on_full, engine.cases_url = self._on_full, self.config.cases_url
         if self.desk is not None:  # a process that ended before left decisions to tell
             engine.tell(self.clock.now_ms())
@@ -133,13 +139,18 @@ class LiveRunner:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
         threads: list[threading.Thread] = []
+        rise: Callable[[], None] | None = None
         try:
             self._listen()
             engine.take_tables(loaded)
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
+            if self.dispatcher is not None:
+                self.dispatcher.start()
             if self.desk is not None:
+                warm_up(engine.pipeline.settings)
+                rise = settle_down()
                 self.desk.shut = False
             self.ready.set()
             self._loop(engine, sealer)
@@ -153,7 +164,12 @@ class LiveRunner:
             if self._web is not None:
                 self._web.should_exit = True
             self._settle_rest()
+            if rise is not None:
+                rise()
             engine.close()
+            if self.dispatcher is not None:
+                self.dispatcher.stop()
+                self.dispatcher.outbox.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
         for thread in threads:
             thread.join(timeout=5)
@@ -162,6 +178,21 @@ class LiveRunner:
         if self._failed:
             raise self._failed[0]
         return summary
+
+    def _open_engine(self) -> Engine:
+        """The engine, with the dispatcher of actions hearing what it says from the first row that recovery makes."""
+        config, clock = self.config, self.clock
+        dispatcher = self.dispatcher = open_dispatcher(config, clock, self.progress.on_phase)
+        if dispatcher is None:
+            return Engine(config.home, config.engine, clock, limits=config.records)
+        try:
+            said = dispatcher.hearer(config.home / "interventions.ndjson")
+            engine = Engine(config.home, config.engine, clock, limits=config.records, on_said=said)
+        except BaseException:
+            dispatcher.outbox.close()
+            raise
+        said([])
+        return engine
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -223,6 +254,8 @@ class LiveRunner:
             if now - looked > _INBOX_SECONDS:
                 looked = now
                 self._inbox(engine)
+                if self.dispatcher is not None:
+                    self.dispatcher.sweep(standing_in(engine))
             if now - reload > self.config.reload_seconds:
                 reload = now
                 self._reload(engine)
@@ -277,9 +310,10 @@ class LiveRunner:
         batches, rows = [waiting.batch for waiting in group], dict[str, dict[str, Any]]()
         try:
             if self.desk is not None and asked:
-                looks, rows = self.desk.looks(asked, engine, now)
-                batches += [looks] if looks is not None else []
-            height = engine.take_all(batches, live_now=now)
+                rows = self.desk.looks(asked, engine, now)
+                if rows:
+                    engine.take_asks(list(rows.values()), now)
+            height = engine.take_all(batches, live_now=now) if batches else 0
         except Exception as error:
             for waiting in group:
                 waiting.settle(error)
@@ -318,12 +352,12 @@ class LiveRunner:
 
     def _listen(self) -> None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
-        if not doors and self.desk is None:
+        receivers = receivers_of(self.dispatcher.actions) if self.dispatcher is not None else ()
+        if not doors and self.desk is None and not receivers:
             return
-        sys.setswitchinterval(_SWITCH_SECONDS)
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
-        web = self._web = self._door(doors, self.config.http, Services(self.desk))
+        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers))
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)

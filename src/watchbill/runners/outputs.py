@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from watchbill.records.columns import Columns
     from watchbill.runners.pipeline import Verdicts
 
@@ -49,8 +51,6 @@ VERDICTS: Final = pa.schema(
 )
 _ROW_GROUP: Final = 1 << 18
 _NAMED: Final = ["source", "id", "time", "account"]
-
-
 _DECISIONS: Final = pa.array(DECISIONS, pa.string())
 _FLUSH_LOOKS: Final = 1 << 14
 """Verdicts are written in pieces of this many: a decision at a time would cost more than deciding."""
@@ -58,24 +58,27 @@ _FLUSH_LOOKS: Final = 1 << 14
 
 @dataclass(slots=True)
 class _Said:
-    """Verdicts of one step that are not in the file yet; `labels` is what `reason` indexes."""
+    """Verdicts of one step that are not in the file yet; `named` are its records' names, `labels` is what `reason` indexes."""
 
-    columns: Columns
+    named: pa.Table
+    seq: NDArray[np.int64]
     verdicts: Verdicts
     labels: list[str]
 
 
 def verdict_table(said: Sequence[_Said]) -> pa.Table:
     """Rows of verdicts.parquet for the looks of some steps, all under the same labels."""
-    named = pa.concat_tables(
-        [one.columns.table.select(_NAMED).take(pa.array(one.verdicts.row, pa.int32())) for one in said]
-    )
+    sizes = np.array([one.named.num_rows for one in said])
+    begins = np.repeat(np.cumsum(sizes) - sizes, [one.verdicts.row.shape[0] for one in said])
+    rows = np.concatenate([one.verdicts.row for one in said]) + begins
+    # one take over one chunk: a take for each of thousands of steps would hold up decisions for a second
+    named = pa.concat_tables([one.named for one in said]).combine_chunks().take(pa.array(rows))
     seq, decision, reason, score, left = (
         np.concatenate(parts)
         for parts in zip(
             *(
                 (
-                    v.columns.seq[v.verdicts.row],
+                    v.seq,
                     v.verdicts.decision,
                     v.verdicts.reason,
                     v.verdicts.score,
@@ -138,7 +141,8 @@ class OutputFiles:
             if verdicts.row.shape[0]:
                 if self._said and self._said[0].labels is not labels:
                     self._flush()
-                self._said.append(_Said(columns, verdicts, labels))
+                named = columns.table.select(_NAMED)
+                self._said.append(_Said(named, columns.seq[verdicts.row], verdicts, labels))
                 self._looks += verdicts.row.shape[0]
                 if self._looks >= _FLUSH_LOOKS:
                     self._flush()

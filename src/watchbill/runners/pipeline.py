@@ -197,7 +197,7 @@ class Pipeline:
         sure = self._sure(evidence)
         joined = self.shade.joined(evidence, self.book.families, guarantee)
         findings = rule_on(self.rules, self.context, columns, facts, events, guarantee, self._limits)
-        kinds = kinds_of(evidence, self._weights, _IS_WORK, guarantee >= self._limits[STEP_UP])
+        kinds = kinds_of(evidence, self._weights, _IS_WORK, guarantee, float(self._limits[STEP_UP]))
         if self.on_scores is not None:
             self.on_scores(events, guarantee, left, self.steps, sure, joined, kinds)
         changes, decisions, records = self._climb(events, guarantee, left, sure, kinds, joined, columns)
@@ -361,7 +361,9 @@ class Pipeline:
         rows: list[dict[str, Any]] = []
         shadow: list[dict[str, Any]] = []
         done = 0
-        for number in np.lexsort((np.arange(kinds.shape[0]), kinds, changes["event"])).tolist():
+        # by event, then by kind; most steps of one record change nothing
+        order = np.lexsort((kinds, changes["event"])).tolist() if kinds.shape[0] else []
+        for number in order:
             change, what = changes[number], int(kinds[number])
             until = int(np.searchsorted(looks, int(change["event"])))
             self._follow(looks[done:until], events, records)
@@ -450,6 +452,8 @@ class Pipeline:
         """State kept for each account, waiting looks and their factors included, on average."""
         fixed = (
             self.standing.itemsize
+            + self.hours.itemsize
+            + self.shade.bytes_an_account
             + self.records.itemsize
             + 1
             + self.coverage.habits.itemsize

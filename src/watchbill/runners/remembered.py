@@ -50,7 +50,8 @@ class Remembered:
     def __init__(self, most: int) -> None:
         self.rows = np.zeros(max(1, most), ROW)
         self.next = 0
-        self._at: dict[bytes, int] = {}
+        self._at: dict[str, tuple[int, int, int, int, int, int]] = {}
+        """Identity -> (slot, decision, role, step, until, why): NumPy's rows are slow to read one by one."""
 
     def __len__(self) -> int:
         """Answers held."""
@@ -58,36 +59,37 @@ class Remembered:
 
     def put(self, identity: str, decision: int, role: int, step: int, until: int) -> None:
         """Remember an answer (indexes as in responses.policy and Context.roles)."""
-        slot, key = self.next, identity.encode()
-        gone = bytes(self.rows["id"][slot])
-        if gone and self._at.get(gone) == slot:
+        slot, why = self.next, why_of(decision, step)
+        gone = bytes(self.rows["id"][slot]).decode()
+        if gone and self._at.get(gone, (-1,))[0] == slot:
             del self._at[gone]
-        self.rows[slot] = (key, until, decision, role, step, why_of(decision, step))
-        self._at[key] = slot
+        self.rows[slot] = (identity.encode(), until, decision, role, step, why)
+        self._at[identity] = (slot, decision, role, step, until, why)
         self.next = (slot + 1) % self.rows.shape[0]
 
     def __contains__(self, identity: str) -> bool:
         """Whether the answer is still known."""
-        return identity.encode() in self._at
+        return identity in self._at
 
     def withdraw(self, identity: str) -> None:
         """The answer came too late for its caller: it showed nothing, and shows nothing when it is asked for again."""
-        slot = self._at.get(identity.encode())
-        if slot is not None:
+        held = self._at.get(identity)
+        if held is not None:
+            slot, _, role, step, until, _ = held
             self.rows["decision"][slot], self.rows["why"][slot] = DO_MASK, LATE
+            self._at[identity] = (slot, DO_MASK, role, step, until, LATE)
 
     def answer(
         self, identity: str, fields: Iterable[str], roles: list[str], matrix: Mapping[str, Mapping[str, Level]]
     ) -> Decided | None:
         """The answer for these fields, None when it is not known (any more)."""
-        slot = self._at.get(identity.encode())
-        if slot is None:
+        held = self._at.get(identity)
+        if held is None:
             return None
-        row = self.rows[slot]
-        decision, step = int(row["decision"]), int(row["step"])
-        role = roles[int(row["role"])] if row["role"] < len(roles) else "unknown"
+        _, decision, code, step, until, why = held
+        role = roles[code] if code < len(roles) else "unknown"
         shown = levels(matrix, role, fields, at_least=PLAIN if decision == ALLOW else MASKED)
-        return Decided(identity, DECISIONS[decision], shown, STEPS[step], int(row["until"]), why=WHYS[int(row["why"])])
+        return Decided(identity, DECISIONS[decision], shown, STEPS[step], until, why=WHYS[why])
 
     def snapshot(self) -> dict[str, Any]:
         """Named parts."""
@@ -99,4 +101,7 @@ class Remembered:
         order = order[order["id"] != b""][-self.rows.shape[0] :]
         self.rows[: order.shape[0]] = order
         self.next = order.shape[0] % self.rows.shape[0]
-        self._at = {bytes(key): slot for slot, key in enumerate(order["id"].tolist())}
+        self._at = {
+            key.decode(): (slot, decision, role, step, until, why)
+            for slot, (key, until, decision, role, step, why) in enumerate(order.tolist())
+        }

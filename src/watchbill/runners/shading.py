@@ -79,9 +79,16 @@ class Shade:
         self._whole = np.ones(len(STEPS), np.uint8)
 
     def grow(self, accounts: int) -> None:
-        """Room for `accounts`."""
-        self.standing = grown(self.standing, accounts)
-        self.hours, self.told = grown(self.hours, accounts), grown(self.told, accounts)
+        """Room for `accounts`, of what is kept at all."""
+        if self.ladder:
+            self.standing, self.hours = grown(self.standing, accounts), grown(self.hours, accounts)
+        if self.detectors:
+            self.told = grown(self.told, accounts)
+
+    @property
+    def bytes_an_account(self) -> int:
+        """State kept of one account."""
+        return (STANDING.itemsize + HOURS.itemsize) * self.ladder + TOLD.itemsize * bool(self.detectors)
 
     def joined(
         self, evidence: NDArray[np.float32], families: dict[str, str], guarantee: NDArray[np.float32]
@@ -142,10 +149,11 @@ class Shade:
 
     def restore(self, saved: dict[str, Any], standing: NDArray[np.void]) -> None:
         """Take over a snapshot; where there is none yet, the whole ladder begins at what is in force (`standing`)."""
-        self.standing = np.asarray(saved.get("standing", standing)).copy()
+        if self.ladder:
+            self.standing = np.asarray(saved.get("standing", standing)).copy()
         if not saved:
             return
-        self.hours = np.asarray(saved["hours"]).copy()
+        self.hours = np.asarray(saved["hours"]).copy() if self.ladder else self.hours
         self.told = np.asarray(saved["told"]).copy()
         self.budget = under(np.asarray(saved["budget"]).copy(), self.settings.policy)
         self.rows |= saved["counts"]["rows"]

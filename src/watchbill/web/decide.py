@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -75,7 +75,7 @@ class Evaluation:
             if status == 401:  # noqa: PLR2004 - the status' own rule (RFC 9110, 15.5.2)
                 more = [(b"www-authenticate", b"Bearer")]
             body = {"error": {"status": status, "message": fault.what}}
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        data = orjson.dumps(body)
         if request and len(request) <= REQUEST_ID_MAX:
             more.append((b"x-request-id", headers[b"x-request-id"]))
         head = [(b"content-type", _JSON), (b"content-length", str(len(data)).encode()), (b"cache-control", b"no-store")]
@@ -203,10 +203,8 @@ async def _body(receive: Receive, limit: int) -> bytes:
 
 def _parsed(body: bytes) -> object:
     try:
-        parsed: object = json.loads(body)
-        if b"\\u" in body:  # half of a surrogate pair is a text that no file and no hash can hold
-            json.dumps(parsed, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        parsed: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
         raise _Fault(400, "the body is not JSON in UTF-8") from None
     return parsed
 

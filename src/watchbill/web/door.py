@@ -13,6 +13,8 @@ from watchbill.core.errors import SettingsError
 from watchbill.core.settings import fault_of
 from watchbill.web.decide import decide_routes
 from watchbill.web.ingest import ServerSettings, ingest_routes
+from watchbill.web.ssf import CONNECTIONS_EACH
+from watchbill.web.ssf import routes as ssf_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,6 +73,9 @@ def open_door(sources: Sequence[QueueSource], table: Mapping[str, object], servi
     if services is not None and services.desk is not None:
         routes += decide_routes(services.desk)
         connections_max += 2 * services.desk.settings.waiting_max
+    if services is not None and services.receivers:
+        routes += ssf_routes(services.receivers)
+        connections_max += CONNECTIONS_EACH * len(services.receivers)
     return Door(server(Starlette(routes=routes), settings, connections_max).config)
 
 
