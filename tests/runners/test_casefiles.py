@@ -16,10 +16,15 @@ import pytest
 from runners.test_engine import START, batch, engine, look
 from runners.test_outputs import replayed
 from watchbill.cases.case import Case
+from watchbill.core.settings import Settings
 from watchbill.inquiry.caseexposure import CaseExposure, exposure
 from watchbill.inquiry.exposure import exposure_of
+from watchbill.lab.attacks.base import AttackSpec
+from watchbill.lab.simulator.world import build_world
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.casefiles import case_rows, tier_of
+from watchbill.runners.local import replay
+from watchbill.sources.base import open_source
 
 
 def case(account: str, since: int, until: int, number: int = 0) -> Case:
@@ -123,3 +128,20 @@ def test_tiers() -> None:
     assert [tier_of(n) for n in (0, 2_499, 2_500, 24_999, 25_000)] == [
         "none", "none", "serious", "serious", "especially serious"
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_rings_of_a_carrier_are_one_case_each_with_nobody_else_in_it(tmp_path: Path) -> None:
+    attacks = [AttackSpec(kind, day=4, days=3) for kind in ("device_ring", "numbers_in_turn")]
+    world = build_world(tmp_path / "w", seed=3, days=7, outlets=9, scale=0.4, attacks=attacks)
+    sources = [open_source("files", {"paths": [str(world.out / "records")]})]
+    replay(sources, tmp_path / "home", tmp_path / "out", Settings(), reference=world.out / "reference")
+    rings = [set(one["accounts"]) for one in json.loads((world.out / "truth" / "attacks.json").read_text())]
+    rows = [json.loads(line) for line in (tmp_path / "out" / "cases.ndjson").read_text().splitlines()]
+    several = [row for row in rows if len(row["accounts"]) > 1]
+    assert len(several) == len(rings)
+    for row in several:
+        assert row["kind"] == "ring"
+        assert set(row["accounts"]) in rings
+        assert {one["account"] for one in row["tenancies"]} == set(row["accounts"])
+        assert row["persons"] == exposure(tmp_path / "home", row["id"]).saw.persons > 0
