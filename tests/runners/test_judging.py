@@ -181,14 +181,20 @@ def test_no_cut_of_the_batches_moves_a_verdict(tmp_path_factory: pytest.TempPath
     assert run(tmp_path_factory.mktemp("cut") / "home", cuts) == whole
 
 
+def kept(made: Engine) -> dict[str, Any]:
+    """What speaks for each person, field by field: the padding between fields is not for comparing."""
+    records = made.pipeline.records
+    return {name: records[name].tolist() for name in records.dtype.names or ()}
+
+
 def test_a_restart_from_a_checkpoint_goes_on_counting_what_speaks_for_the_person(tmp_path: Path) -> None:
     made = opened(tmp_path / "home")
     made.checkpoint()
     made.take(batch(look(40, waybill="TRAP1"), look(90_000, waybill="TRAP2"), look(90_001, waybill="TRAP1")))
-    said = made.pipeline.book.snapshot(), made.pipeline.records.tobytes()
+    said = made.pipeline.book.snapshot(), kept(made)
     made.close()
     again = Engine(tmp_path / "home", None, ManualClock(START))
-    assert (again.pipeline.book.snapshot(), again.pipeline.records.tobytes()) == said
+    assert (again.pipeline.book.snapshot(), kept(again)) == said
     assert again.pipeline.records.dtype.isalignedstruct
 
 
