@@ -14,6 +14,7 @@ from watchbill.core.settings import PolicySettings
 from watchbill.responses.policy import (
     ASK_REASON,
     CHANGE,
+    CHANGES_MAX,
     DECISIONS,
     FOREVER,
     MASK,
@@ -29,6 +30,7 @@ from watchbill.responses.policy import (
     thresholds,
     wanted_step,
 )
+from watchbill.responses.presence import PROOF, WHENCE, Presence, limits_of
 
 HOUR, MINUTE = 3_600_000, 60_000
 DEFAULT = PolicySettings()
@@ -64,7 +66,15 @@ class Ladder:
 
     def __init__(self) -> None:
         self.standing = np.zeros(3, STANDING)
+        self.proofs = np.zeros(3, PROOF)
         self.records: list[int] = []
+
+    def presence(self, n: int) -> Presence:
+        """Nothing that proves presence."""
+        none = np.zeros(0)
+        return Presence(
+            self.proofs, np.zeros(n, WHENCE), none, none, np.zeros(0, np.uint8), none, none, limits_of(DEFAULT)
+        )
 
     def run(self, script: list[Event], steps: int = 1) -> tuple[list[str], list[str]]:
         """(decision of each look, changes as "old>new until" in minutes)."""
@@ -77,10 +87,10 @@ class Ladder:
             events["time"][at] = item["arrival"]
         guarantee = np.array([item["log10"] * np.log(10) for item in script], np.float32)
         left = np.array([item["left"] for item in script], np.float32)
-        decisions, records, changes = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(3 * n, CHANGE)
+        decisions, records, changes = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(CHANGES_MAX * n, CHANGE)
         count = apply_policy(
             events, guarantee, left, self.standing, thresholds(DEFAULT), RELAX, spans_ms(DEFAULT),
-            np.array([steps], np.uint8), decisions, records, changes,
+            np.array([steps], np.uint8), decisions, records, changes, self.presence(n),
         )  # fmt: skip
         self.records = records.tolist()
         said = [DECISIONS[d] for d, item in zip(decisions, script, strict=True) if item["kind"] == LOOK]

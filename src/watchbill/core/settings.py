@@ -253,6 +253,8 @@ class PolicySettings(Section):
     step_hours: float = Field(default=24, gt=0, le=24 * 30)
     suspend_minutes: float = Field(default=15, gt=0, le=15)
     relax_factor: float = Field(default=10, ge=1)
+    presence_hours: float = Field(default=8, gt=0, le=24)
+    presence_km: float = Field(default=150, gt=0, le=20_040)
     record_yuan: float = Field(default=50.0, gt=0)
     control_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     cost_yuan: dict[Step, float] = Field(default_factory=lambda: dict(_COSTS))

@@ -4,7 +4,8 @@ Pure: standing and one event in, standing and a decision out, row by row in orde
 guarantee number passes its threshold, expires by itself, and is relaxed when evidence is taken back. Nobody is suspended
 for longer than it takes a person to look: after that the account works on with masked values; and an ended session is
 followed by proof of presence, not by a locked door. A step that a person confirmed stays until a person lifts it (`hold`,
-`release`); no looks and no late reason relax it.
+`release`); no looks and no late reason relax it. A proof of presence frees the place that proved (responses/presence.py);
+the account's looks from anywhere else still have to prove it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.core.kernel import Row, kernel
+from watchbill.responses.presence import ELSEWHERE, FREE, NO_PROOF, TENFOLD, Presence, begin_step, freedom, proven_by
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,12 +48,15 @@ STANDING: Final = np.dtype(
 CHANGE: Final = np.dtype(
     [
         ("event", np.int32), ("account", np.int32), ("until", np.int64), ("since", np.int64), ("records", np.int32),
-        ("old", np.uint8), ("new", np.uint8),
+        ("old", np.uint8), ("new", np.uint8), ("proof", np.uint8), ("resumed", np.uint8),
     ],
     align=True,
 )  # fmt: skip
-"""One step up or down; `event` is the index of the event that made it; `since`, `records`: the standing's, just then."""
+"""One step up or down, or (`proof`: responses.presence.HOWS) a proof of presence; `resumed` = the same step again, for a look
+from a place that proved nothing; `event` is the index of the event that made it; `since`, `records`: the standing's, just then."""
 
+CHANGES_MAX: Final = 5
+"""Most changes that one event can make: a step over, relaxed, proven or back again, taken, and the bucket's mask."""
 FOREVER: Final = np.iinfo(np.int64).max
 """`until` of a step that a person confirmed."""
 _HOUR_MS: Final = 3_600_000
@@ -80,14 +85,14 @@ def _change(
 ) -> int:
     row = changes[count]
     row.event, row.account, row.until, row.old, row.new = event, account, until, standing.step, step
-    row.since, row.records = standing.since, standing.records
+    row.since, row.records, row.proof, row.resumed = standing.since, standing.records, NO_PROOF, 0
     standing.step, standing.until = step, until
     return count + 1
 
 
 @kernel
-def _decision(standing: Row, reveal: bool, unexplained: bool, short: bool) -> int:
-    step = standing.step
+def _decision(standing: Row, free: bool, reveal: bool, unexplained: bool, short: bool) -> int:
+    step = NONE if free and standing.step == STEP_UP else standing.step
     if step >= END_SESSION:
         return DENY
     if not reveal:
@@ -124,10 +129,68 @@ def _lapse(
 
 
 @kernel
+def _prove(
+    standing: Row, proof: Row, i: int, event: Row, free: bool, level: float, presence: Presence,
+    changes: NDArray[np.void], count: int,
+) -> int:  # fmt: skip
+    """Presence: a record that proves it frees its place and takes the step down; a look from elsewhere brings it back."""
+    now = event.arrival
+    if 0 < proof.rest_until <= now:
+        proof.rest_until = 0
+    if standing.step == STEP_UP and not standing.held:
+        how = proven_by(proof, presence.whence[i], event, presence, level)
+        if how == NO_PROOF:
+            return count
+        step, until = STEP_UP, standing.until
+        if not proof.elsewhere:  # once looks came from elsewhere the account's step stands, and only the place is free
+            proof.rest_until = standing.until
+            step, until = NONE, 0
+        count = _change(standing, i, event.account, step, until, changes, count)
+        changes[count - 1].proof = how
+    elif now < proof.rest_until and standing.step < STEP_UP and event.kind == LOOK and event.reveal and not free:
+        until, proof.rest_until, proof.elsewhere = proof.rest_until, 0, 1
+        standing.whole = 0
+        count = _change(standing, i, event.account, STEP_UP, until, changes, count)
+        changes[count - 1].resumed = 1
+    return count
+
+
+@kernel
+def _hear_presence(
+    standing: Row, proof: Row, i: int, event: Row, step: int, guarantee: float, limits: NDArray[np.float64],
+    presence: Presence, changes: NDArray[np.void], count: int,
+) -> tuple[int, bool, bool]:  # fmt: skip
+    """What an event says of presence: (changes so far, its place is free, proofs have answered the step that is wanted)."""
+    shown, whence = event.kind == LOOK and event.reveal == 1, presence.whence[i]
+    if shown and standing.step < STEP_UP:
+        proof.inside = whence.office
+    free = freedom(proof, whence, event, guarantee, presence) == FREE
+    # a step that is taken anew, or a higher one, comes in place of the old one
+    grown = step == STEP_UP and guarantee >= proof.level + TENFOLD
+    anew = event.arrival >= standing.quiet_until and (step > STEP_UP or grown)
+    level = max(guarantee, float(limits[STEP_UP]))
+    count = _prove(standing, proof, i, event, free or anew, level, presence, changes, count)
+    where = freedom(proof, whence, event, guarantee, presence)
+    proof.seen = guarantee
+    # what was answered is asked again only where something is shown elsewhere; what is above it is taken everywhere
+    answered = step <= STEP_UP and not standing.held and (where == FREE or (where == ELSEWHERE and not shown))
+    return count, where == FREE and not standing.held, answered
+
+
+@kernel
+def _count_record(standing: Row, event: Row, guarantee: float) -> None:
+    """The unexplained records of the running evidence."""
+    if event.kind == LOOK and event.first and event.reveal and event.reason == 0:
+        if guarantee <= 0 or standing.records == 0:
+            standing.since, standing.records = event.time, 0
+        standing.records += 1
+
+
+@kernel
 def apply_policy(
     events: NDArray[np.void], guarantee: NDArray[np.float32], left: NDArray[np.float32], standings: NDArray[np.void],
     limits: NDArray[np.float64], relax: float, spans_ms: NDArray[np.int64], steps: NDArray[np.uint8],
-    decisions: NDArray[np.uint8], records: NDArray[np.int32], changes: NDArray[np.void],
+    decisions: NDArray[np.uint8], records: NDArray[np.int32], changes: NDArray[np.void], presence: Presence,
 ) -> int:  # fmt: skip
     """Run the ladder over events in order.
 
@@ -136,7 +199,8 @@ def apply_policy(
         standings: STANDING[accounts], changed in place. limits: `thresholds`. relax: nats under a threshold at which a
             step is taken back. spans_ms: int64 [step, suspension, mask].
         steps: uint8[roles], 0 = settings take no steps for that role. decisions: uint8[n], filled for looks.
-        records: int32[n], filled: the account's `records` after the event. changes: CHANGE[3 n], filled.
+        records: int32[n], filled: the account's `records` after the event. changes: CHANGE[CHANGES_MAX n], filled.
+        presence: proofs (changed in place), and where each event comes from.
 
     Returns:
         How many changes were written.
@@ -146,14 +210,11 @@ def apply_policy(
         event = events[i]
         if event.account < 0:
             continue
-        standing = standings[event.account]
+        standing, proof = standings[event.account], presence.proofs[event.account]
         now = event.arrival
         if standing.step and now >= standing.until:
             count = _lapse(standing, i, event.account, now, spans_ms, changes, count)
-        if event.kind == LOOK and event.first and event.reveal and event.reason == 0:
-            if guarantee[i] <= 0 or standing.records == 0:
-                standing.since, standing.records = event.time, 0
-            standing.records += 1
+        _count_record(standing, event, guarantee[i])
         records[i] = standing.records
         step = wanted_step(guarantee[i], limits) if steps[event.role] else NONE
         # a harvester of his own outlet's parcels must not talk himself free: above "ask" only evidence taken back relaxes
@@ -169,9 +230,16 @@ def apply_policy(
                 until = min(standing.until, now + spans_ms[1])
             count = _change(standing, i, event.account, step, until, changes, count)
         if event.kind == RETRACT:
+            if guarantee[i] < limits[STEP_UP] - relax:
+                proof.rest_until = 0
             continue
-        if step > standing.step and now >= standing.quiet_until:
+        count, free, answered = _hear_presence(
+            standing, proof, i, event, step, guarantee[i], limits, presence, changes, count
+        )
+        if step > standing.step and now >= standing.quiet_until and not answered:
             standing.whole = 0
+            if step >= STEP_UP:
+                begin_step(proof, event, step > STEP_UP)
             until = now + (spans_ms[1] if step >= END_SESSION else spans_ms[0])
             if standing.held and step < END_SESSION:
                 until = FOREVER
@@ -180,7 +248,7 @@ def apply_policy(
             short = left[i] < 0 and steps[event.role] == 1
             if short and standing.step == NONE:
                 count = _change(standing, i, event.account, MASK, now + spans_ms[2], changes, count)
-            decisions[i] = _decision(standing, event.reveal == 1, event.reason == 0, short)
+            decisions[i] = _decision(standing, free, event.reveal == 1, event.reason == 0, short)
     return count
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from watchbill.cases.verdicts import Verdict
 from watchbill.context.context import grown
 from watchbill.context.lone import device_of
 from watchbill.context.roster import post_at
 from watchbill.detectors.base import CONFIRMED
 from watchbill.responses.policy import STEPS, hold, release
+from watchbill.responses.presence import PROOF
 from watchbill.runners.learning import learned_prior
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
+    pipeline.proofs = grown(pipeline.proofs, at + 1)
+    pipeline.proofs[at : at + 1] = np.zeros(1, PROOF)  # a person's word is stronger than any proof
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
         old, new = _held(pipeline, at, case, verdict.time)

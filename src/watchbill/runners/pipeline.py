@@ -19,10 +19,12 @@ from watchbill.context.context import Context, grown
 from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
 from watchbill.context.events import LOOK, RETRACT
 from watchbill.context.lone import device_of
+from watchbill.context.offices import offices_of
 from watchbill.context.roster import post_at
 from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors, surroundings_of
 from watchbill.detectors.kernels import LookNotes
-from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, spans_ms, thresholds
+from watchbill.responses.policy import CHANGE, CHANGES_MAX, STANDING, STEPS, apply_policy, spans_ms, thresholds
+from watchbill.responses.presence import PROOF, Presence, limits_of, proof_of, whence_of
 from watchbill.rules.ruleset import RuleSet
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.learning import learned_prior, suspected, until_of
@@ -78,6 +80,7 @@ class Pipeline:
         )
         self.detectors = load_detectors(settings)
         self.standing = np.zeros(0, STANDING)
+        self.proofs = np.zeros(0, PROOF)
         self.book = CaseBook({detector.id: detector.family for detector in self.detectors})
         self.rules = RuleSet([], RuleSettings())
         self.records = np.zeros(0, RECORD)
@@ -109,6 +112,8 @@ class Pipeline:
         roles = self.settings.reasons.roles
         self.steps = np.array([roles[name].steps if name in roles else True for name in self.context.roles], np.uint8)
         self.around = surroundings_of(self.context, self.settings)
+        places, outlets = self.context.places.names, self.context.tables.get("outlets")
+        self.offices = offices_of(places, self.around.place_kind, self.context.outlets, outlets)
         forget_devices(self.records)
 
     # -- the step ----------------------------------------------------------------------------------------------
@@ -141,7 +146,7 @@ class Pipeline:
             yield start, stop
 
     def _publish(self, arrival: int) -> None:
-        self.around.frozen = self.frozen = suspected(self.standing, self.frozen)
+        self.around.frozen = self.frozen = suspected(self.standing, self.frozen, self.proofs)
         self.coverage.publish(len(self.context.outlets), self.frozen)
         for detector in self.detectors:
             detector.publish(arrival, self.around)
@@ -152,6 +157,7 @@ class Pipeline:
         self.around.accounts, self.around.outlets = len(self.context.accounts), len(self.context.outlets)
         self.coverage.habits = grown(self.coverage.habits, self.around.accounts)
         self.standing = grown(self.standing, self.around.accounts)
+        self.proofs = grown(self.proofs, self.around.accounts)
         self.around.frozen = self.frozen = grown(self.frozen, self.around.accounts)
         self.coverage.mark(events, self.frozen)
         if "accounts" not in self.around.present:
@@ -174,16 +180,19 @@ class Pipeline:
         fuse(evidence, self._weights, risk.prior_log_odds, risk.family_cap_nats, guarantee, posterior)
         findings = rule_on(self.rules, self.context, columns, facts, events, guarantee, self._limits)
         decisions, records = np.zeros(n, np.uint8), np.zeros(n, np.int32)
-        changes = np.zeros(3 * n, CHANGE)
+        changes = np.zeros(CHANGES_MAX * n, CHANGE)
+        presence = self._presence(events)
         relax = float(np.log(self.settings.policy.relax_factor))
         if self.on_scores is not None:
-            self.on_scores(events, guarantee, left, self.steps)
+            self.on_scores(events, guarantee, left, self.steps, presence.whence)
         count = apply_policy(
             events, guarantee, left, self.standing, self._limits, relax, self._spans, self.steps, decisions, records,
-            changes,
+            changes, presence,
         )  # fmt: skip
         calibrate(posterior, self._raw, self._knots, self.shift, posterior)
         rows = self._gather(changes[:count], events, records, columns, said, posterior)
+        for change, told in zip(changes[:count], rows, strict=True):
+            told.update(proof_of(change, events, presence, columns))
         name_rules(findings, rows, self.book)
         self._findings += findings
         looks = events["kind"] == LOOK
@@ -192,6 +201,13 @@ class Pipeline:
         )
         verdicts.left = np.where(verdicts.left < 0, -1 - verdicts.left, verdicts.left)
         return verdicts, rows
+
+    def _presence(self, events: NDArray[np.void]) -> Presence:
+        around = self.around
+        return Presence(
+            self.proofs, whence_of(events, around, self.offices), around.lat, around.lon, around.place_kind,
+            around.outlet_lat, around.outlet_lon, limits_of(self.settings.policy),
+        )  # fmt: skip
 
     def _note(
         self, change: np.void, events: NDArray[np.void], columns: Columns, said: dict[str, NDArray[np.float32]],
@@ -202,7 +218,8 @@ class Pipeline:
         event = events[at]
         account = self.context.accounts.names[int(change["account"])]
         row = int(event["row"])
-        nats = {name: round(float(values[at]), 3) for name, values in said.items() if values[at] > 0}
+        proven = int(change["proof"]) or int(change["resumed"])  # neither says anything against anybody
+        nats = {} if proven else {name: round(float(values[at]), 3) for name, values in said.items() if values[at] > 0}
         post, _ = post_at(
             self.context.roster.first, self.context.roster.posts, int(change["account"]), int(event["time"])
         )
@@ -274,7 +291,7 @@ class Pipeline:
     def snapshot(self) -> dict[str, Any]:
         """Named arrays and JSON-able parts from which `restore` builds the same pipeline (reference tables apart)."""
         out: dict[str, Any] = {
-            "standing": self.standing.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
+            "standing": self.standing.copy(), "presence": self.proofs.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
             "told": list(self.book.told), "frozen": self.frozen.copy(), "records": self.records.copy(),
         }  # fmt: skip
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
@@ -286,6 +303,7 @@ class Pipeline:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over a snapshot; reference tables are applied afterwards, from the journal's reload records."""
         self.standing = np.asarray(saved["standing"]).copy()
+        self.proofs = np.asarray(saved.get("presence", np.zeros(0, PROOF))).copy()  # version 4 knew no proofs
         self.table_tick = int(saved["table_tick"])
         self.book.restore(saved["cases"], saved["told"])
         self.records = np.asarray(saved["records"]).copy()
@@ -322,6 +340,7 @@ class Pipeline:
         """State kept for each account, waiting looks and their factors included, on average."""
         fixed = (
             self.standing.itemsize
+            + self.proofs.itemsize
             + self.records.itemsize
             + 1
             + self.coverage.habits.itemsize

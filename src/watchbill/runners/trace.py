@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from watchbill.context.events import EVENT
+from watchbill.responses.presence import WHENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,8 @@ FIELDS: Final = (
     "success", "lone",
 )  # fmt: skip
 """Fields of EVENT that are kept, where EVENT has them: what the policy reads, and what tells events apart."""
-SCORES: Final = ("guarantee", "left", "may")
-"""Log guarantee number (nats), tokens left, and what settings let the role's steps be."""
+SCORES: Final = ("guarantee", "left", "may", *(f"whence.{name}" for name in WHENCE.names or ()))
+"""Log guarantee number (nats), tokens left, what settings let the role's steps be, and where the event comes from."""
 _ROW_GROUP: Final = 1 << 18
 
 
@@ -48,12 +49,14 @@ class Trace:
         guarantee: NDArray[np.float32],
         left: NDArray[np.float32],
         steps: NDArray[np.uint8],
+        whence: NDArray[np.void],
     ) -> None:
-        """Add the n events of one piece: EVENT[n], float32[n] each, `steps` uint8[roles]."""
+        """Add the n events of one piece: EVENT[n], float32[n] each, `steps` uint8[roles], WHENCE[n]."""
         if not events.shape[0]:
             return
         columns: dict[str, Any] = {name: np.ascontiguousarray(events[name]) for name in kept_fields()}
         columns |= {"guarantee": guarantee, "left": left, "may": steps[events["role"]]}
+        columns |= {f"whence.{name}": np.ascontiguousarray(whence[name]) for name in WHENCE.names or ()}
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
         if self._writer is None:
             self._writer = pq.ParquetWriter(self.path, table.schema, compression="zstd", compression_level=1)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from watchbill.context.context import grown
 from watchbill.context.events import LOOK
 from watchbill.lab.trials.count import ASKED, ROBOT, STOPPED
-from watchbill.responses.policy import CHANGE, DECISIONS, STANDING, apply_policy, spans_ms, thresholds
+from watchbill.responses.policy import CHANGE, CHANGES_MAX, DECISIONS, STANDING, apply_policy, spans_ms, thresholds
+from watchbill.responses.presence import PROOF, WHENCE, Presence, limits_of
 from watchbill.runners.trace import read_trace
 
 if TYPE_CHECKING:
@@ -34,21 +36,26 @@ def rerun(trace: Path, settings: Settings, factor: float) -> tuple[NDArray[np.in
     """Decisions of all looks with every threshold times `factor`: (seq int64[looks], decision uint8[looks]), in order."""
     limits = np.maximum(thresholds(settings.policy) + np.log(factor), 1e-3)
     relax, spans = float(np.log(settings.policy.relax_factor)), spans_ms(settings.policy)
-    standings = np.zeros(1024, STANDING)
+    standings, proofs, none = np.zeros(1024, STANDING), np.zeros(1024, PROOF), np.zeros(0)
     may = np.arange(256, dtype=np.uint8)
     seqs: list[NDArray[np.int64]] = []
     said: list[NDArray[np.uint8]] = []
     for events, scores in read_trace(trace):
         top = int(events["account"].max(initial=-1)) + 1
         if top > standings.shape[0]:
-            standings = np.concatenate([standings, np.zeros(top + top // 2 - standings.shape[0], STANDING)])
+            standings, proofs = grown(standings, top), grown(proofs, top)
         events["role"] = scores["may"]  # the policy asks a role only whether it may be stepped
         n = events.shape[0]
         decisions = np.zeros(n, np.uint8)
         guarantee, left = np.ascontiguousarray(scores["guarantee"]), np.ascontiguousarray(scores["left"])
+        whence = np.zeros(n, WHENCE)
+        for name in WHENCE.names or ():
+            whence[name] = scores[f"whence.{name}"]
+        # a key, which alone asks how far a place is, is proven by a control record: a trace has none
+        presence = Presence(proofs, whence, none, none, np.zeros(0, np.uint8), none, none, limits_of(settings.policy))
         apply_policy(
             events, guarantee.astype(np.float32), left.astype(np.float32), standings, limits, relax, spans, may, decisions,
-            np.zeros(n, np.int32), np.zeros(3 * n, CHANGE),
+            np.zeros(n, np.int32), np.zeros(CHANGES_MAX * n, CHANGE), presence,
         )  # fmt: skip
         looks = events["kind"] == LOOK
         seqs.append(events["seq"][looks])

@@ -1,0 +1,243 @@
+"""Proofs of presence: what frees one device, session or office of an account that must prove presence, and nothing else of it.
+
+A proof speaks for the place where the looks come from (docs/decisions/0010-presence.md): a scan frees the device that made
+it and, made at the own outlet, that outlet's office network; a look from the office network frees the network, unless the
+step was taken on looks from there; a key frees one device or one session. Looks of the account from anywhere else still
+have to prove presence, and the token bucket is never touched. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from watchbill.context.events import LOGIN, LOOK, WORK
+from watchbill.context.networks import ROAMING
+from watchbill.context.traces import AT_OUTLET, ON_LIST
+from watchbill.core.kernel import Row, kernel
+from watchbill.detectors.kernels import distance_km
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from watchbill.core.settings import PolicySettings
+    from watchbill.detectors.base import Surroundings
+    from watchbill.records.columns import Columns
+
+NO_PROOF, SCAN, ROUND, NETWORK, KEY = range(5)
+HOWS: Final = ("", "scan", "round", "network", "key")
+"""How presence was proven, as interventions name it."""
+BY_DEVICE, BY_SESSION, BY_OFFICE = 1, 2, 3
+UNPROVEN, ELSEWHERE, FREE = range(3)
+FREES_DEVICE, FREES_OFFICE = 1, 2
+SLOTS: Final = 4
+"""Places of one account that may be free at once; of more, the one that ends first gives way."""
+FRESH_MS: Final = 15 * 60_000
+"""A record that came later than this after it happened proves nothing about now."""
+TENFOLD: Final = float(np.log(10.0))
+_HERE: Final = np.uint64(1)
+_SERVER, _PERSONAL = 4, 5
+MOBILE, VPN = ROAMING
+_HOUR_MS: Final = 3_600_000
+
+PROOF: Final = np.dtype(
+    [
+        ("key", np.uint64, (SLOTS,)),  # hash of a device or session, 1 for the own office
+        ("until", np.int64, (SLOTS,)),  # when that place is no longer free (arrival), 0 = the slot is empty
+        ("stepped", np.int64),  # time of the record that took the step: a proof is younger
+        ("rest_until", np.int64),  # all other places still have to prove presence until then; 0 = none of it left over
+        ("level", np.float32),  # log guarantee number that the proofs answered; tenfold over it they end
+        ("seen", np.float32),  # log guarantee number at the account's last event
+        ("by", np.uint8, (SLOTS,)),
+        ("inside", np.uint8),  # 1: the last look before the step came from the own office network
+        ("elsewhere", np.uint8),  # 1: a look from a place that is not free came after a proof
+    ],
+    align=True,
+)
+"""What an account has proven."""
+
+WHENCE: Final = np.dtype(
+    [
+        ("device", np.uint64),
+        ("session", np.uint64),
+        ("office", np.uint8),  # 1: its own address is in the office network of the account's own outlet
+        ("how", np.uint8),  # which proof the record would be, NO_PROOF = none
+        ("frees", np.uint8),  # bits FREES_DEVICE, FREES_OFFICE
+    ],
+    align=True,
+)
+"""Where an event comes from, and what it proves: as far as records and reference tables say, without the standing."""
+
+
+class Presence(NamedTuple):
+    """What the ladder asks about presence.
+
+    Attributes:
+        proofs: PROOF[accounts], changed in place. whence: WHENCE[n], one an event. lat, lon: float64[places], kind:
+            uint8[places]. outlet_lat, outlet_lon: float64[outlets]. limits: float64 [ms that a proof lasts, km from the own
+            outlet at which a session that a key vouched for is not believed].
+    """
+
+    proofs: NDArray[np.void]
+    whence: NDArray[np.void]
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    kind: NDArray[np.uint8]
+    outlet_lat: NDArray[np.float64]
+    outlet_lon: NDArray[np.float64]
+    limits: NDArray[np.float64]
+
+
+def limits_of(settings: PolicySettings) -> NDArray[np.float64]:
+    """float64 [presence_hours in ms, presence_km]."""
+    return np.array([settings.presence_hours * _HOUR_MS, settings.presence_km], np.float64)
+
+
+def whence_of(events: NDArray[np.void], around: Surroundings, office: NDArray[np.int32]) -> NDArray[np.void]:
+    """WHENCE[n] of EVENT[n]; `office` is context.offices.offices_of."""
+    out = np.zeros(events.shape[0], WHENCE)
+    out["device"], out["session"] = events["device"], events["session"]
+    if office.shape[0]:
+        place, own = events["place"], events["outlet_id"]
+        out["office"] = (place >= 0) & (own >= 0) & (office[np.clip(place, 0, office.shape[0] - 1)] == own)
+    fresh = events["arrival"] - events["time"] <= FRESH_MS
+    seen = ((events["kind"] == LOOK) | (events["kind"] == LOGIN)) & (events["success"] == 1)
+    by_net = fresh & seen & (out["office"] == 1)
+    out["how"][by_net], out["frees"][by_net] = NETWORK, FREES_OFFICE
+    rows = np.flatnonzero((events["kind"] == WORK) & fresh & (events["there"] > 0))
+    if rows.shape[0]:
+        out["how"][rows], out["frees"][rows] = _scans(events[rows], out["office"][rows] == 1, around)
+    return out
+
+
+def _scans(
+    work: NDArray[np.void], inside: NDArray[np.bool_], around: Surroundings
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What scans of parcels that were known before prove: (how, frees)."""
+    n, outlet = around.registered.shape[0], work["outlet_id"]
+    at = np.minimum(np.searchsorted(around.registered, work["device"]), max(0, n - 1))
+    own = np.zeros(work.shape[0], np.bool_)
+    kind = np.zeros(work.shape[0], np.uint8)
+    if n:
+        kind = around.device_kind[at]
+        # a device of the own outlet; anything else could be anywhere, whatever the scan says
+        own = (around.registered[at] == work["device"]) & (work["device"] > 0) & (kind != _SERVER)
+        own &= (around.device_outlet[at] == outlet) & (outlet >= 0)
+    there = (work["at"] == outlet) & (outlet >= 0) & (work["there"] & AT_OUTLET > 0) & (own | inside)
+    on_round = ~there & own & (work["there"] & ON_LIST > 0)
+    office = there & (inside | (own & (kind != _PERSONAL)))
+    how = np.where(there, SCAN, np.where(on_round, ROUND, NO_PROOF)).astype(np.uint8)
+    frees = np.where((there | on_round) & own, FREES_DEVICE, 0) | np.where(office, FREES_OFFICE, 0)
+    return how, frees.astype(np.uint8)
+
+
+@kernel
+def _far(event: Row, presence: Presence) -> bool:
+    """Whether a look comes from a known fixed place farther from the own outlet than a key is believed."""
+    place, own = event.place, event.outlet_id
+    if place < 0 or own < 0 or place >= presence.lat.shape[0] or own >= presence.outlet_lat.shape[0]:
+        return False
+    if presence.kind[place] == MOBILE or presence.kind[place] == VPN:
+        return False
+    if np.isnan(presence.lat[place]) or np.isnan(presence.outlet_lat[own]):
+        return False
+    apart = distance_km(presence.lat[place], presence.lon[place], presence.outlet_lat[own], presence.outlet_lon[own])
+    return bool(apart > presence.limits[1])
+
+
+@kernel
+def freedom(proof: Row, whence: Row, event: Row, guarantee: float, presence: Presence) -> int:
+    """UNPROVEN: nothing of the account is free; ELSEWHERE: some place is, this one not; FREE. Tenfold evidence ends all proofs."""
+    now, out = event.arrival, UNPROVEN
+    for k in range(SLOTS):
+        if proof.until[k] <= now:
+            continue
+        if guarantee >= proof.level + TENFOLD:
+            proof.until[k] = 0
+            continue
+        out = ELSEWHERE
+        by, key = proof.by[k], proof.key[k]
+        if (
+            (by == BY_DEVICE and key == whence.device)
+            or (by == BY_OFFICE and whence.office)
+            or (by == BY_SESSION and key == whence.session and not _far(event, presence))
+        ):
+            return FREE
+    return out
+
+
+@kernel
+def put_proof(proof: Row, by: int, key: np.uint64, now: int, until: int) -> int:
+    """Free a place until then: 1 when it was not free before."""
+    slot = 0
+    for k in range(SLOTS):
+        if proof.until[k] > now and proof.by[k] == by and proof.key[k] == key:
+            return 0
+        if proof.until[k] < proof.until[slot]:
+            slot = k
+    proof.by[slot], proof.key[slot], proof.until[slot] = by, key, until
+    return 1
+
+
+def put_key(
+    proofs: NDArray[np.void], account: int, by: int, key: int, now: int, until: int, level: float
+) -> bool:  # fmt: skip
+    """A key was used: free its device or session (a hash) until then; False when it was free already.
+
+    `level` is the log guarantee number under which no step stands; what the account reached counts where it is higher.
+    """
+    row = proofs[account : account + 1]
+    mine = (row["by"][0] == by) & (row["key"][0] == np.uint64(key))
+    if np.any(mine & (row["until"][0] > now)):
+        return False
+    slot = int(np.argmin(row["until"][0]))
+    row["by"][0, slot], row["key"][0, slot], row["until"][0, slot] = by, np.uint64(key), until
+    row["level"] = max(float(row["seen"][0]), level)
+    return True
+
+
+@kernel
+def proven_by(proof: Row, whence: Row, event: Row, presence: Presence, level: float) -> int:
+    """Take a record as a proof of presence of an account that has to prove it: how, NO_PROOF when it is none or nothing new.
+
+    `level` is the log guarantee number that it answers.
+    """
+    how = whence.how
+    if how == NO_PROOF or event.time < proof.stepped or (how == NETWORK and proof.inside):
+        return NO_PROOF
+    now = event.arrival
+    until, new = now + np.int64(presence.limits[0]), 0
+    if whence.frees & FREES_DEVICE and whence.device:
+        new += put_proof(proof, BY_DEVICE, whence.device, now, until)
+    if whence.frees & FREES_OFFICE:
+        new += put_proof(proof, BY_OFFICE, _HERE, now, until)
+    if new == 0:
+        return NO_PROOF
+    proof.level = level
+    return int(how)
+
+
+@kernel
+def begin_step(proof: Row, event: Row, higher: bool) -> None:
+    """A step was taken that presence answers, or (`higher`) one above it, which ends all proofs."""
+    proof.stepped, proof.elsewhere, proof.rest_until = event.time, 0, 0
+    if higher:
+        for k in range(SLOTS):
+            proof.until[k] = 0
+
+
+def proof_of(change: np.void, events: NDArray[np.void], presence: Presence, columns: Columns) -> dict[str, Any]:
+    """What a row of interventions.ndjson adds for a change of standing, in most cases nothing.
+
+    {"proof": {how, device, office, until}}: the device, the own outlet's office network, or both, are free until then.
+    {"resumed": true}: the same step again, for a look from a place that proved nothing.
+    """
+    if change["resumed"]:
+        return {"resumed": True}
+    if not change["proof"]:
+        return {}
+    event, frees = events[int(change["event"])], int(presence.whence[int(change["event"])]["frees"])
+    freed: dict[str, Any] = {"device": columns.text("device", int(event["row"]))} if frees & FREES_DEVICE else {}
+    freed |= {"office": True} if frees & FREES_OFFICE else {}
+    return {"proof": {"how": HOWS[int(change["proof"])], **freed, "until": int(event["arrival"] + presence.limits[0])}}
