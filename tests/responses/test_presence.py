@@ -154,6 +154,7 @@ def test_tenfold_evidence_ends_all_proofs() -> None:
     proofs["level"] = 10.0
     assert free(proofs, 12.29, device=PC) == FREE
     assert free(proofs, 12.31, device=PC) == UNPROVEN
+    assert proofs["spent"][0] == 1  # the place itself made it grow
     assert free(proofs, 0.0, device=PC) == UNPROVEN
 
 

@@ -174,7 +174,16 @@ def test_old_evidence_asks_nothing_again_after_the_step_is_over_while_the_proof_
 def test_evidence_that_grows_tenfold_has_to_be_answered_anew(firm: Firm) -> None:
     firm.tell(trap(1, AT_COUNTER), scan(2))
     assert firm.tell(trap(3, AT_COUNTER, 1)) == (["step_up"], ["step_up"])
-    assert firm.tell(look(4, AT_COUNTER), scan(5), look(6, AT_COUNTER)) == (["step_up", "allow"], ["none scan"])
+    # that the clerk is there is no news: their own place made the evidence; a key is a deliberate word, a scan is the day's work
+    assert firm.tell(look(4, AT_COUNTER), scan(5), look(6, AT_COUNTER)) == (["step_up", "step_up"], [])
+    assert key(firm, 7) == ["none key"]
+    assert firm.tell(look(8, AT_COUNTER)) == (["allow"], [])
+
+
+def test_evidence_that_grows_elsewhere_is_answered_by_the_next_scan(firm: Firm) -> None:
+    firm.tell(trap(1, AWAY), scan(2))
+    assert firm.tell(trap(3, AWAY, 1)) == (["step_up"], ["step_up"])
+    assert firm.tell(look(4, HANDSET), scan(5), look(6, HANDSET)) == (["step_up", "allow"], ["none scan"])
 
 
 def test_no_proof_answers_what_is_above_the_step(tmp_path: Path) -> None:

@@ -175,3 +175,12 @@ def test_metadata_names_the_endpoints_and_the_obligations() -> None:
     assert told["access_evaluation_endpoint"] == "https://pdp.example/access/v1/evaluation"
     assert told["access_evaluations_endpoint"].endswith("/access/v1/evaluations")
     assert tuple(told["obligations_supported"]) == OBLIGATIONS
+
+
+@pytest.mark.parametrize("decision", ["allow", "mask", "ask_reason", "step_up", "throttle", "deny"])
+def test_the_recipient_can_be_called_through_the_bridge_whatever_is_decided(decision: str) -> None:
+    asked = read_one(BODY, "r1")
+    bridge = "https://bridge.example.com/{waybill}"
+    ours = answer(asked, Decided("d1", decision), bridge)["context"]["watchbill"]
+    assert ours["call"] == {"via": "bridge", "url": "https://bridge.example.com/W1"}
+    assert "call" not in answer(asked, Decided("d1", decision))["context"]["watchbill"]

@@ -172,6 +172,8 @@ def _hear_presence(
     count = _prove(standing, proof, i, event, free or anew, level, presence, changes, count)
     where = freedom(proof, whence, event, guarantee, presence)
     proof.seen = guarantee
+    if guarantee < limits[STEP_UP] - TENFOLD:
+        proof.spent = 0  # that evidence is gone
     # what was answered is asked again only where something is shown elsewhere; what is above it is taken everywhere
     answered = step <= STEP_UP and not standing.held and (where == FREE or (where == ELSEWHERE and not shown))
     return count, where == FREE and not standing.held, answered

@@ -51,6 +51,7 @@ PROOF: Final = np.dtype(
         ("seen", np.float32),  # log guarantee number at the account's last event
         ("by", np.uint8, (SLOTS,)),
         ("inside", np.uint8),  # 1: the last look before the step came from the own office network
+        ("spent", np.uint8),  # 1: a place that was free itself made the evidence tenfold; records prove nothing anew
         ("elsewhere", np.uint8),  # 1: a look from a place that is not free came after a proof
     ],
     align=True,
@@ -150,20 +151,24 @@ def _far(event: Row, presence: Presence) -> bool:
 def freedom(proof: Row, whence: Row, event: Row, guarantee: float, presence: Presence) -> int:
     """UNPROVEN: nothing of the account is free; ELSEWHERE: some place is, this one not; FREE. Tenfold evidence ends all proofs."""
     now, out = event.arrival, UNPROVEN
+    grown = guarantee >= proof.level + TENFOLD
     for k in range(SLOTS):
         if proof.until[k] <= now:
             continue
-        if guarantee >= proof.level + TENFOLD:
-            proof.until[k] = 0
-            continue
-        out = ELSEWHERE
         by, key = proof.by[k], proof.key[k]
-        if (
+        here = (
             (by == BY_DEVICE and key == whence.device)
             or (by == BY_OFFICE and whence.office)
             or (by == BY_SESSION and key == whence.session and not _far(event, presence))
-        ):
+        )
+        if grown:
+            proof.until[k] = 0
+            if here:
+                proof.spent = 1
+        elif here:
             return FREE
+        else:
+            out = ELSEWHERE
     return out
 
 
@@ -204,7 +209,7 @@ def proven_by(proof: Row, whence: Row, event: Row, presence: Presence, level: fl
     `level` is the log guarantee number that it answers.
     """
     how = whence.how
-    if how == NO_PROOF or event.time < proof.stepped or (how == NETWORK and proof.inside):
+    if how == NO_PROOF or proof.spent or event.time < proof.stepped or (how == NETWORK and proof.inside):
         return NO_PROOF
     now = event.arrival
     until, new = now + np.int64(presence.limits[0]), 0

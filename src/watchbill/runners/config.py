@@ -7,6 +7,7 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[presence]                            # web/presence.py: rp_id, origins, token_env ...
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _KNOWN: Final = (
     "records",
     "sources",
     "http",
+    "presence",
     "checkpoint_seconds",
     "reload_seconds",
 )
@@ -49,6 +51,7 @@ class RunConfig:
     records: RecordLimits = field(default_factory=RecordLimits)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     http: Mapping[str, Any] = field(default_factory=dict)
+    presence: Mapping[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
@@ -77,6 +80,7 @@ def load_config(path: Path) -> RunConfig:
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
+        presence=_table(data, "presence", path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),

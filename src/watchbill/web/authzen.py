@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.core.bridge import bridge_url
 from watchbill.responses.asks import ACR_PRESENCE, LOOK_KINDS, Ask, Decided
 from watchbill.responses.masks import PLAIN
 
@@ -185,8 +186,11 @@ def _count(value: object, name: str) -> int | None:
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
-def answer(question: Question, decided: Decided) -> dict[str, Any]:
-    """One evaluation response. A grant that needs an obligation which the caller cannot carry out is a denial."""
+def answer(question: Question, decided: Decided, bridge: str = "") -> dict[str, Any]:
+    """One evaluation response. A grant that needs an obligation which the caller cannot carry out is a denial.
+
+    `bridge` is the firm's template (`bridge_url` of `[policy]`): whatever is decided, the recipient can be called through it.
+    """
     obligations = _obligations(question.ask, decided)
     needed = {one["type"] for one in obligations}
     granted = decided.decision in ("allow", "mask", "ask_reason")
@@ -200,6 +204,8 @@ def answer(question: Question, decided: Decided) -> dict[str, Any]:
         ours["retry_seconds"] = decided.retry_seconds
     if decided.why:
         ours["why"] = decided.why
+    if call := bridge_url(bridge, question.ask.waybill, question.ask.account):
+        ours["call"] = {"via": "bridge", "url": call}
     context: dict[str, Any] = {VENDOR: ours}
     if obligations:
         context["obligations"] = obligations
