@@ -190,6 +190,8 @@ def test_a_higher_step_ends_all_proofs_and_one_of_presence_does_not() -> None:
     begin_step(proofs[0], event(time=5)[0], False)
     assert free(proofs, device=PC) == FREE
     assert proofs["stepped"][0] == 5
+    begin_step(proofs[0], event(time=HOUR + 9, arrival=HOUR)[0], False)
+    assert proofs["stepped"][0] == HOUR
     begin_step(proofs[0], event(time=6)[0], True)
     assert free(proofs, device=PC) == UNPROVEN
 

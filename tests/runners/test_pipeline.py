@@ -21,6 +21,7 @@ from watchbill.lab.simulator.settings import HonestStress, Rates
 from watchbill.lab.simulator.world import build_world
 from watchbill.records.columns import KIND, Columns, columns_of
 from watchbill.records.schema import LOOKS, SCHEMA
+from watchbill.responses.policy import DENY, DO_MASK, DO_STEP_UP, DO_THROTTLE
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.pipeline import Output, Pipeline
 
@@ -367,3 +368,27 @@ def test_detectors_can_be_left_off(world: World) -> None:
     assert [d.id for d in pipeline.detectors] == sorted({*detector_ids()} - {"bounded_loss", "volume"})
     heard = run(pipeline, world.columns.cut(0, 5_000), [])
     assert "mask" not in {row["step"] for row in heard.interventions}
+
+
+def test_presence_frees_an_owner_at_work_and_not_the_renter_elsewhere(
+    world: World, whole: tuple[Pipeline, Heard]
+) -> None:
+    _, heard = whole
+    accounts, ids = (world.table.column(name).take(heard.verdicts["row"]).to_pylist() for name in ("account", "id"))
+    leased = {world.table.column("account")[row].as_py() for row, name in enumerate(world.table.column("id").to_pylist())
+              if world.wrongful.get(name, "").startswith("blatant")}  # fmt: skip
+    proven = {row["account"] for row in heard.interventions if "proof" in row}
+    assert leased & proven  # the lessor scans and looks at the outlet while the renter looks from elsewhere
+    columns, rows = world.columns, heard.verdicts["row"]
+    shown = (columns.masked[rows] == 0) & (columns.outcome[rows] <= 1)
+    stopped, renter, owner = False, [], []
+    for name, account, decision, plain in zip(ids, accounts, heard.verdicts["decision"], shown, strict=True):
+        if account not in leased or not plain:
+            continue
+        wrongful = world.wrongful.get(name, "").startswith("blatant")
+        stopped = stopped or decision >= DO_STEP_UP
+        if stopped:
+            (renter if wrongful else owner).append(int(decision))
+    assert len(renter) > 50
+    assert set(renter) <= {DO_MASK, DO_STEP_UP, DO_THROTTLE, DENY}  # masked: after a suspension nobody looked at
+    assert owner.count(0) > len(owner) / 2

@@ -266,6 +266,12 @@ def test_a_store_that_does_not_take_the_proof_says_so(desk: Desk) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
 
 
+def test_a_store_that_is_gone_says_so(desk: Desk) -> None:
+    desk.keys.path.unlink()
+    desk.keys.path.mkdir()
+    assert desk.post("proof/begin", {"account": "a1", "session": "s"}).status_code == 503
+
+
 # --- hostile ----------------------------------------------------------------------------------------------------------
 
 

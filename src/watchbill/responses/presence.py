@@ -95,42 +95,47 @@ def limits_of(settings: PolicySettings) -> NDArray[np.float64]:
     return np.array([settings.presence_hours * _HOUR_MS, settings.presence_km], np.float64)
 
 
+@kernel
+def _is_own(event: Row, registered: NDArray[np.uint64], outlets: NDArray[np.int32], kinds: NDArray[np.uint8]) -> int:
+    """The kind of a scan's device + 1 where it is registered at the account's own outlet, else 0: it could be anywhere."""
+    at = np.searchsorted(registered, event.device)
+    if event.device == 0 or at >= registered.shape[0] or registered[at] != event.device:
+        return 0
+    return int(kinds[at]) + 1 if outlets[at] == event.outlet_id and kinds[at] != _SERVER else 0
+
+
+@kernel
+def _whence(
+    events: NDArray[np.void], registered: NDArray[np.uint64], outlets: NDArray[np.int32], kinds: NDArray[np.uint8],
+    office: NDArray[np.int32], out: NDArray[np.void],
+) -> None:  # fmt: skip
+    for i in range(events.shape[0]):
+        event, row = events[i], out[i]
+        row.device, row.session = event.device, event.session
+        outlet, place = event.outlet_id, event.place
+        if outlet < 0:
+            continue
+        inside = 0 <= place < office.shape[0] and office[place] == outlet
+        row.office = 1 if inside else 0
+        if event.arrival - event.time > FRESH_MS:
+            continue
+        if inside and event.success and (event.kind == LOOK or event.kind == LOGIN):
+            row.how, row.frees = NETWORK, FREES_OFFICE
+        elif event.kind == WORK and event.there:
+            own = _is_own(event, registered, outlets, kinds)
+            if event.at == outlet and event.there & AT_OUTLET and (own or inside):
+                office_too = inside or own != _PERSONAL + 1
+                row.how = SCAN
+                row.frees = (FREES_DEVICE if own else 0) | (FREES_OFFICE if office_too else 0)
+            elif own and event.there & ON_LIST:
+                row.how, row.frees = ROUND, FREES_DEVICE
+
+
 def whence_of(events: NDArray[np.void], around: Surroundings, office: NDArray[np.int32]) -> NDArray[np.void]:
     """WHENCE[n] of EVENT[n]; `office` is context.offices.offices_of."""
     out = np.zeros(events.shape[0], WHENCE)
-    out["device"], out["session"] = events["device"], events["session"]
-    if office.shape[0]:
-        place, own = events["place"], events["outlet_id"]
-        out["office"] = (place >= 0) & (own >= 0) & (office[np.clip(place, 0, office.shape[0] - 1)] == own)
-    fresh = events["arrival"] - events["time"] <= FRESH_MS
-    seen = ((events["kind"] == LOOK) | (events["kind"] == LOGIN)) & (events["success"] == 1)
-    by_net = fresh & seen & (out["office"] == 1)
-    out["how"][by_net], out["frees"][by_net] = NETWORK, FREES_OFFICE
-    rows = np.flatnonzero((events["kind"] == WORK) & fresh & (events["there"] > 0))
-    if rows.shape[0]:
-        out["how"][rows], out["frees"][rows] = _scans(events[rows], out["office"][rows] == 1, around)
+    _whence(events, around.registered, around.device_outlet, around.device_kind, office, out)
     return out
-
-
-def _scans(
-    work: NDArray[np.void], inside: NDArray[np.bool_], around: Surroundings
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """What scans of parcels that were known before prove: (how, frees)."""
-    n, outlet = around.registered.shape[0], work["outlet_id"]
-    at = np.minimum(np.searchsorted(around.registered, work["device"]), max(0, n - 1))
-    own = np.zeros(work.shape[0], np.bool_)
-    kind = np.zeros(work.shape[0], np.uint8)
-    if n:
-        kind = around.device_kind[at]
-        # a device of the own outlet; anything else could be anywhere, whatever the scan says
-        own = (around.registered[at] == work["device"]) & (work["device"] > 0) & (kind != _SERVER)
-        own &= (around.device_outlet[at] == outlet) & (outlet >= 0)
-    there = (work["at"] == outlet) & (outlet >= 0) & (work["there"] & AT_OUTLET > 0) & (own | inside)
-    on_round = ~there & own & (work["there"] & ON_LIST > 0)
-    office = there & (inside | (own & (kind != _PERSONAL)))
-    how = np.where(there, SCAN, np.where(on_round, ROUND, NO_PROOF)).astype(np.uint8)
-    frees = np.where((there | on_round) & own, FREES_DEVICE, 0) | np.where(office, FREES_OFFICE, 0)
-    return how, frees.astype(np.uint8)
 
 
 @kernel
@@ -226,7 +231,8 @@ def proven_by(proof: Row, whence: Row, event: Row, presence: Presence, level: fl
 @kernel
 def begin_step(proof: Row, event: Row, higher: bool) -> None:
     """A step was taken that presence answers, or (`higher`) one above it, which ends all proofs."""
-    proof.stepped, proof.elsewhere, proof.rest_until = event.time, 0, 0
+    # a clock ahead of ours must not make the owner wait for it
+    proof.stepped, proof.elsewhere, proof.rest_until = min(event.time, event.arrival), 0, 0
     if higher:
         for k in range(SLOTS):
             proof.until[k] = 0

@@ -14,6 +14,7 @@ import hmac
 import json
 import os
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -351,6 +352,8 @@ class PresenceDoor:
             return JSONResponse(await run_in_threadpool(does, given), headers={"Cache-Control": "no-store"})
         except Refusal as refusal:
             return refusal.response()
+        except sqlite3.Error:
+            return Refusal(503, "the keys cannot be read or written now", todo="Try again", retry_seconds=10).response()
         except WatchbillError as error:
             return Refusal(409, error.what, where=error.where, todo=error.todo).response()
 
