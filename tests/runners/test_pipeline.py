@@ -14,14 +14,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from watchbill.context.reference import find_tables, read_table
-from watchbill.core.settings import GateSettings, ReasonSettings, Role, Settings, default_roles, parse_settings
+from watchbill.core.settings import (
+    GateSettings,
+    PolicySettings,
+    ReasonSettings,
+    Role,
+    Settings,
+    default_roles,
+    parse_settings,
+)
 from watchbill.detectors.base import detector_ids
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.settings import HonestStress, Rates
 from watchbill.lab.simulator.world import build_world
 from watchbill.records.columns import KIND, Columns, columns_of
 from watchbill.records.schema import LOOKS, SCHEMA
-from watchbill.responses.policy import DENY, DO_MASK, DO_STEP_UP, DO_THROTTLE
+from watchbill.responses.policy import DO_STEP_UP
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.pipeline import Output, Pipeline
 
@@ -370,10 +378,10 @@ def test_detectors_can_be_left_off(world: World) -> None:
     assert "mask" not in {row["step"] for row in heard.interventions}
 
 
-def test_presence_frees_an_owner_at_work_and_not_the_renter_elsewhere(
-    world: World, whole: tuple[Pipeline, Heard]
-) -> None:
-    _, heard = whole
+def test_presence_frees_an_owner_at_work_and_not_the_renter_elsewhere(world: World) -> None:
+    # nobody obeys in the lab, so that a lease is suspended within a minute; here its step stays at presence
+    policy = PolicySettings(throttle_at=1e200, end_session_at=1e201, suspend_at=1e202)
+    heard = run(fresh(world, Settings(policy=policy)), world.columns, [])
     accounts, ids = (world.table.column(name).take(heard.verdicts["row"]).to_pylist() for name in ("account", "id"))
     leased = {world.table.column("account")[row].as_py() for row, name in enumerate(world.table.column("id").to_pylist())
               if world.wrongful.get(name, "").startswith("blatant")}  # fmt: skip
@@ -390,5 +398,5 @@ def test_presence_frees_an_owner_at_work_and_not_the_renter_elsewhere(
         if stopped:
             (renter if wrongful else owner).append(int(decision))
     assert len(renter) > 50
-    assert set(renter) <= {DO_MASK, DO_STEP_UP, DO_THROTTLE, DENY}  # masked: after a suspension nobody looked at
+    assert set(renter) == {DO_STEP_UP}
     assert owner.count(0) > len(owner) / 2
