@@ -30,7 +30,7 @@ from watchbill.responses.policy import (
     thresholds,
     wanted_step,
 )
-from watchbill.responses.presence import PROOF, WHENCE, Presence, limits_of
+from watchbill.responses.presence import PROOF, WHENCE, Presence, span_of
 
 HOUR, MINUTE = 3_600_000, 60_000
 DEFAULT = PolicySettings()
@@ -71,10 +71,7 @@ class Ladder:
 
     def presence(self, n: int) -> Presence:
         """Nothing that proves presence."""
-        none = np.zeros(0)
-        return Presence(
-            self.proofs, np.zeros(n, WHENCE), none, none, np.zeros(0, np.uint8), none, none, limits_of(DEFAULT)
-        )
+        return Presence(self.proofs, np.zeros(n, WHENCE), span_of(DEFAULT))
 
     def run(self, script: list[Event], steps: int = 1) -> tuple[list[str], list[str]]:
         """(decision of each look, changes as "old>new until" in minutes)."""

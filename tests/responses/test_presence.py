@@ -31,10 +31,10 @@ from watchbill.responses.presence import (
     Presence,
     begin_step,
     freedom,
-    limits_of,
     proven_by,
     put_key,
     put_proof,
+    span_of,
     whence_of,
 )
 
@@ -97,30 +97,26 @@ NOTHING = (NO_PROOF, 0)
     ],
 )
 def test_what_a_record_proves(row: np.ndarray[Any, np.dtype[np.void]], expected: tuple[int, int]) -> None:
-    (made,) = whence_of(row, AROUND, OFFICES)
+    (made,) = whence_of(row, AROUND, OFFICES, PolicySettings())
     assert (int(made["how"]), int(made["frees"])) == expected
 
 
 def test_without_registry_and_offices_nothing_is_proven() -> None:
     rows = np.concatenate([work(PC, AT_OUTLET | ON_LIST, place=0), event(kind=LOOK, place=0)])
     bare = Surroundings()
-    assert whence_of(rows, bare, np.zeros(0, np.int32))["how"].tolist() == [NO_PROOF, NO_PROOF]
+    assert whence_of(rows, bare, np.zeros(0, np.int32), PolicySettings())["how"].tolist() == [NO_PROOF, NO_PROOF]
 
 
 def presence(row: np.ndarray[Any, np.dtype[np.void]], proofs: np.ndarray[Any, np.dtype[np.void]]) -> Presence:
     """All that the kernels ask."""
-    a = AROUND
-    return Presence(
-        proofs, whence_of(row, a, OFFICES), a.lat, a.lon, a.place_kind, a.outlet_lat, a.outlet_lon,
-        limits_of(PolicySettings()),
-    )  # fmt: skip
+    return Presence(proofs, whence_of(row, AROUND, OFFICES, PolicySettings()), span_of(PolicySettings()))
 
 
 def free(proofs: np.ndarray[Any, np.dtype[np.void]], guarantee: float = 0.0, **given: Any) -> int:
     """Whether a look is from a free place of account 0."""
     row = event(kind=LOOK, **given)
     all_of = presence(row, proofs)
-    return int(freedom(proofs[0], all_of.whence[0], row[0], guarantee, all_of))
+    return int(freedom(proofs[0], all_of.whence[0], int(row[0]["arrival"]), guarantee))
 
 
 def test_each_place_is_free_alone_and_until_its_hour() -> None:
@@ -142,10 +138,11 @@ def test_each_place_is_free_alone_and_until_its_hour() -> None:
 @pytest.mark.parametrize(
     ("place", "own", "expected"), [(1, 0, FREE), (2, 0, ELSEWHERE), (2, 1, FREE), (2, -1, FREE), (-1, 0, FREE)]
 )
-def test_a_session_is_believed_near_its_outlet_only(place: int, own: int, expected: int) -> None:
-    proofs = np.zeros(1, PROOF)
-    put_proof(proofs[0], BY_SESSION, np.uint64(7), HOUR, 2 * HOUR)
-    assert free(proofs, session=7, place=place, outlet_id=own) == expected
+def test_a_name_is_believed_near_its_outlet_only(place: int, own: int, expected: int) -> None:
+    for by, name in ((BY_SESSION, "session"), (BY_DEVICE, "device")):
+        proofs = np.zeros(1, PROOF)
+        put_proof(proofs[0], by, np.uint64(7), HOUR, 2 * HOUR)
+        assert free(proofs, **{name: 7}, place=place, outlet_id=own) == expected
 
 
 def test_tenfold_evidence_ends_all_proofs() -> None:

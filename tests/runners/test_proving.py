@@ -139,6 +139,12 @@ def test_a_parcel_that_is_signed_for_is_not_there(firm: Firm) -> None:
     assert firm.tell(scan(2, "W2")) == ([], ["none scan"])
 
 
+def test_a_handset_s_name_that_turns_up_in_another_province_is_not_believed(firm: Firm) -> None:
+    firm.tell(trap(1, AWAY), scan(2))
+    copied = {"device": "H1", "ip": AWAY["ip"]}
+    assert firm.tell(look(3, HANDSET), look(4, copied)) == (["allow", "step_up"], ["step_up again"])
+
+
 def test_a_personal_phone_frees_itself_and_not_the_office(firm: Firm) -> None:
     firm.tell(trap(1, AT_COUNTER))
     assert firm.tell(scan(2, device="MY1")) == ([], ["none scan"])

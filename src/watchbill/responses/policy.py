@@ -164,13 +164,13 @@ def _hear_presence(
     shown, whence = event.kind == LOOK and event.reveal == 1, presence.whence[i]
     if shown and standing.step < STEP_UP:
         proof.inside = whence.office
-    free = freedom(proof, whence, event, guarantee, presence) == FREE
+    free = freedom(proof, whence, event.arrival, guarantee) == FREE
     # a step that is taken anew, or a higher one, comes in place of the old one
     grown = step == STEP_UP and guarantee >= proof.level + TENFOLD
     anew = event.arrival >= standing.quiet_until and (step > STEP_UP or grown)
     level = max(guarantee, float(limits[STEP_UP]))
     count = _prove(standing, proof, i, event, free or anew, level, presence, changes, count)
-    where = freedom(proof, whence, event, guarantee, presence)
+    where = freedom(proof, whence, event.arrival, guarantee)
     proof.seen = guarantee
     if guarantee < limits[STEP_UP] - TENFOLD:
         proof.spent = 0  # that evidence is gone

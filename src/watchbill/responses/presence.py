@@ -63,6 +63,7 @@ WHENCE: Final = np.dtype(
         ("device", np.uint64),
         ("session", np.uint64),
         ("office", np.uint8),  # 1: its own address is in the office network of the account's own outlet
+        ("far", np.uint8),  # 1: its own address is in a known fixed place, farther from the own outlet than is believed
         ("how", np.uint8),  # which proof the record would be, NO_PROOF = none
         ("frees", np.uint8),  # bits FREES_DEVICE, FREES_OFFICE
     ],
@@ -75,24 +76,17 @@ class Presence(NamedTuple):
     """What the ladder asks about presence.
 
     Attributes:
-        proofs: PROOF[accounts], changed in place. whence: WHENCE[n], one an event. lat, lon: float64[places], kind:
-            uint8[places]. outlet_lat, outlet_lon: float64[outlets]. limits: float64 [ms that a proof lasts, km from the own
-            outlet at which a session that a key vouched for is not believed].
+        proofs: PROOF[accounts], changed in place. whence: WHENCE[n], one an event. span_ms: how long a proof lasts.
     """
 
     proofs: NDArray[np.void]
     whence: NDArray[np.void]
-    lat: NDArray[np.float64]
-    lon: NDArray[np.float64]
-    kind: NDArray[np.uint8]
-    outlet_lat: NDArray[np.float64]
-    outlet_lon: NDArray[np.float64]
-    limits: NDArray[np.float64]
+    span_ms: int
 
 
-def limits_of(settings: PolicySettings) -> NDArray[np.float64]:
-    """float64 [presence_hours in ms, presence_km]."""
-    return np.array([settings.presence_hours * _HOUR_MS, settings.presence_km], np.float64)
+def span_of(settings: PolicySettings) -> int:
+    """`presence_hours` in ms."""
+    return int(settings.presence_hours * _HOUR_MS)
 
 
 @kernel
@@ -104,10 +98,34 @@ def _is_own(event: Row, registered: NDArray[np.uint64], outlets: NDArray[np.int3
     return int(kinds[at]) + 1 if outlets[at] == event.outlet_id and kinds[at] != _SERVER else 0
 
 
+class _Map(NamedTuple):
+    """Where places and outlets are, and how far apart is too far to be believed (km)."""
+
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    kind: NDArray[np.uint8]
+    outlet_lat: NDArray[np.float64]
+    outlet_lon: NDArray[np.float64]
+    office: NDArray[np.int32]
+    km: float
+
+
+@kernel
+def _far(place: int, outlet: int, where: _Map) -> bool:
+    if place >= where.lat.shape[0] or outlet >= where.outlet_lat.shape[0]:
+        return False
+    if where.kind[place] == MOBILE or where.kind[place] == VPN:
+        return False
+    if np.isnan(where.lat[place]) or np.isnan(where.outlet_lat[outlet]):
+        return False
+    apart = distance_km(where.lat[place], where.lon[place], where.outlet_lat[outlet], where.outlet_lon[outlet])
+    return bool(apart > where.km)
+
+
 @kernel
 def _whence(
     events: NDArray[np.void], registered: NDArray[np.uint64], outlets: NDArray[np.int32], kinds: NDArray[np.uint8],
-    office: NDArray[np.int32], out: NDArray[np.void],
+    where: _Map, out: NDArray[np.void],
 ) -> None:  # fmt: skip
     for i in range(events.shape[0]):
         event, row = events[i], out[i]
@@ -115,8 +133,9 @@ def _whence(
         outlet, place = event.outlet_id, event.place
         if outlet < 0:
             continue
-        inside = 0 <= place < office.shape[0] and office[place] == outlet
+        inside = 0 <= place < where.office.shape[0] and where.office[place] == outlet
         row.office = 1 if inside else 0
+        row.far = 1 if place >= 0 and not inside and _far(place, outlet, where) else 0
         if event.arrival - event.time > FRESH_MS:
             continue
         if inside and event.success and (event.kind == LOOK or event.kind == LOGIN):
@@ -131,41 +150,28 @@ def _whence(
                 row.how, row.frees = ROUND, FREES_DEVICE
 
 
-def whence_of(events: NDArray[np.void], around: Surroundings, office: NDArray[np.int32]) -> NDArray[np.void]:
+def whence_of(
+    events: NDArray[np.void], around: Surroundings, office: NDArray[np.int32], settings: PolicySettings
+) -> NDArray[np.void]:
     """WHENCE[n] of EVENT[n]; `office` is context.offices.offices_of."""
-    out = np.zeros(events.shape[0], WHENCE)
-    _whence(events, around.registered, around.device_outlet, around.device_kind, office, out)
+    a, out = around, np.zeros(events.shape[0], WHENCE)
+    where = _Map(a.lat, a.lon, a.place_kind, a.outlet_lat, a.outlet_lon, office, settings.presence_km)
+    _whence(events, a.registered, a.device_outlet, a.device_kind, where, out)
     return out
 
 
 @kernel
-def _far(event: Row, presence: Presence) -> bool:
-    """Whether a look comes from a known fixed place farther from the own outlet than a key is believed."""
-    place, own = event.place, event.outlet_id
-    if place < 0 or own < 0 or place >= presence.lat.shape[0] or own >= presence.outlet_lat.shape[0]:
-        return False
-    if presence.kind[place] == MOBILE or presence.kind[place] == VPN:
-        return False
-    if np.isnan(presence.lat[place]) or np.isnan(presence.outlet_lat[own]):
-        return False
-    apart = distance_km(presence.lat[place], presence.lon[place], presence.outlet_lat[own], presence.outlet_lon[own])
-    return bool(apart > presence.limits[1])
-
-
-@kernel
-def freedom(proof: Row, whence: Row, event: Row, guarantee: float, presence: Presence) -> int:
+def freedom(proof: Row, whence: Row, now: int, guarantee: float) -> int:
     """UNPROVEN: nothing of the account is free; ELSEWHERE: some place is, this one not; FREE. Tenfold evidence ends all proofs."""
-    now, out = event.arrival, UNPROVEN
+    out = UNPROVEN
     grown = guarantee >= proof.level + TENFOLD
     for k in range(SLOTS):
         if proof.until[k] <= now:
             continue
         by, key = proof.by[k], proof.key[k]
-        here = (
-            (by == BY_DEVICE and key == whence.device)
-            or (by == BY_OFFICE and whence.office)
-            or (by == BY_SESSION and key == whence.session and not _far(event, presence))
-        )
+        named = (by == BY_DEVICE and key == whence.device) or (by == BY_SESSION and key == whence.session)
+        # a name that turns up in another province is somebody else's copy of it
+        here = (named and not whence.far) or (by == BY_OFFICE and whence.office == 1)
         if grown:
             proof.until[k] = 0
             if here:
@@ -217,7 +223,7 @@ def proven_by(proof: Row, whence: Row, event: Row, presence: Presence, level: fl
     if how == NO_PROOF or proof.spent or event.time < proof.stepped or (how == NETWORK and proof.inside):
         return NO_PROOF
     now = event.arrival
-    until, new = now + np.int64(presence.limits[0]), 0
+    until, new = now + presence.span_ms, 0
     if whence.frees & FREES_DEVICE and whence.device:
         new += put_proof(proof, BY_DEVICE, whence.device, now, until)
     if whence.frees & FREES_OFFICE:
@@ -251,4 +257,4 @@ def proof_of(change: np.void, events: NDArray[np.void], presence: Presence, colu
     event, frees = events[int(change["event"])], int(presence.whence[int(change["event"])]["frees"])
     freed: dict[str, Any] = {"device": columns.text("device", int(event["row"]))} if frees & FREES_DEVICE else {}
     freed |= {"office": True} if frees & FREES_OFFICE else {}
-    return {"proof": {"how": HOWS[int(change["proof"])], **freed, "until": int(event["arrival"] + presence.limits[0])}}
+    return {"proof": {"how": HOWS[int(change["proof"])], **freed, "until": int(event["arrival"]) + presence.span_ms}}

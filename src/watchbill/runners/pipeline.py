@@ -24,7 +24,7 @@ from watchbill.context.roster import post_at
 from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors, surroundings_of
 from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.policy import CHANGE, CHANGES_MAX, STANDING, STEPS, apply_policy, spans_ms, thresholds
-from watchbill.responses.presence import PROOF, Presence, limits_of, proof_of, whence_of
+from watchbill.responses.presence import PROOF, Presence, proof_of, span_of, whence_of
 from watchbill.rules.ruleset import RuleSet
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.learning import learned_prior, suspected, until_of
@@ -203,11 +203,8 @@ class Pipeline:
         return verdicts, rows
 
     def _presence(self, events: NDArray[np.void]) -> Presence:
-        around = self.around
-        return Presence(
-            self.proofs, whence_of(events, around, self.offices), around.lat, around.lon, around.place_kind,
-            around.outlet_lat, around.outlet_lon, limits_of(self.settings.policy),
-        )  # fmt: skip
+        policy = self.settings.policy
+        return Presence(self.proofs, whence_of(events, self.around, self.offices, policy), span_of(policy))
 
     def _note(
         self, change: np.void, events: NDArray[np.void], columns: Columns, said: dict[str, NDArray[np.float32]],

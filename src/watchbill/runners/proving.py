@@ -19,8 +19,8 @@ from watchbill.responses.presence import (
     BY_SESSION,
     HOWS,
     KEY,
-    limits_of,
     put_key,
+    span_of,
 )
 from watchbill.runners.learning import until_of
 
@@ -74,7 +74,7 @@ def prove(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
         return []
     by, name = (BY_DEVICE, proof.device) if proof.device else (BY_SESSION, proof.session)
     policy = pipeline.settings.policy
-    until = proof.time + int(limits_of(policy)[0])
+    until = proof.time + span_of(policy)
     if not put_key(pipeline.proofs, at, by, hash_text(name), proof.time, until, float(np.log(policy.step_up_at))):
         return []
     over = not row["elsewhere"][0]

@@ -15,7 +15,7 @@ from watchbill.context.context import grown
 from watchbill.context.events import LOOK
 from watchbill.lab.trials.count import ASKED, ROBOT, STOPPED
 from watchbill.responses.policy import CHANGE, CHANGES_MAX, DECISIONS, STANDING, apply_policy, spans_ms, thresholds
-from watchbill.responses.presence import PROOF, WHENCE, Presence, limits_of
+from watchbill.responses.presence import PROOF, WHENCE, Presence, span_of
 from watchbill.runners.trace import read_trace
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def rerun(trace: Path, settings: Settings, factor: float) -> tuple[NDArray[np.in
     """Decisions of all looks with every threshold times `factor`: (seq int64[looks], decision uint8[looks]), in order."""
     limits = np.maximum(thresholds(settings.policy) + np.log(factor), 1e-3)
     relax, spans = float(np.log(settings.policy.relax_factor)), spans_ms(settings.policy)
-    standings, proofs, none = np.zeros(1024, STANDING), np.zeros(1024, PROOF), np.zeros(0)
+    standings, proofs = np.zeros(1024, STANDING), np.zeros(1024, PROOF)
     may = np.arange(256, dtype=np.uint8)
     seqs: list[NDArray[np.int64]] = []
     said: list[NDArray[np.uint8]] = []
@@ -51,8 +51,7 @@ def rerun(trace: Path, settings: Settings, factor: float) -> tuple[NDArray[np.in
         whence = np.zeros(n, WHENCE)
         for name in WHENCE.names or ():
             whence[name] = scores[f"whence.{name}"]
-        # a key, which alone asks how far a place is, is proven by a control record: a trace has none
-        presence = Presence(proofs, whence, none, none, np.zeros(0, np.uint8), none, none, limits_of(settings.policy))
+        presence = Presence(proofs, whence, span_of(settings.policy))
         apply_policy(
             events, guarantee.astype(np.float32), left.astype(np.float32), standings, limits, relax, spans, may, decisions,
             np.zeros(n, np.int32), np.zeros(CHANGES_MAX * n, CHANGE), presence,
