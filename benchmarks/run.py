@@ -23,6 +23,8 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "first_verdict.py": ([], []),
     "memory.py": ([], []),
     "step_latency.py": ([], []),
+    "decisions.py": (["--seconds", "30", "--closed", "8000"], []),
+    "decisions_day.py": ([], []),
     "detection_lab.py": (["--seeds", "3001", "--stress", "none", "--control-outlets", "30"], ["--seeds", "3001-3010"]),
     "world_speed.py": ([], []),
     "real.py": (["--only", "schonlau,handover,webbots,control"], []),

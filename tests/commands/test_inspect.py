@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,15 @@ reference = "{world.out / "reference"}"
 paths = ["logs"]
 masking = "unknown"
 mapping = "SELECT 'view' AS kind, line AS account, 0 AS time FROM input"
+[actions.door]
+kind = "command"
+argv = ["/bin/true"]
 """)
     said = run("config", "check", config, "--json").json
     assert said["sources"] == {"crm": {"kind": "files", "mapped": True, "masking": "unknown"}}
     assert said["reference"]["accounts"] > 0
     assert said["notes"] == []
+    assert said["actions"] == {"door": "command"}
     assert "source crm: files, mapped" in run("config", "check", config).out
 
 
@@ -52,6 +57,9 @@ mapping = "SELECT 'view' AS kind, line AS account, 0 AS time FROM input"
         ('[sources.a]\nkind = "carrier pigeon"', "carrier pigeon"),
         ('[sources.a]\npaths = ["x"]\nmapping = "SELECT * FROM read_csv(\'/etc/passwd\')"', "mapping"),
         ('reference = "none"', "none"),
+        ('[actions.a]\nkind = "semaphore"', "semaphore"),
+        ('[actions.a]\nkind = "webhook"\nurl = "http://example.com/"', "https"),
+        ('[on_call]\nactions = ["nobody"]', "on_call"),
         ("= no toml", "w.toml"),
     ],
 )
@@ -61,3 +69,12 @@ def test_a_wrong_one_is_one_line_that_names_it(run: Run, tmp_path: Path, text: s
     told = run("config", "check", config)
     assert told.code == 2
     assert word in told.err
+
+
+def test_a_shadow_detector_is_shown_with_its_owner(run: Run, tmp_path: Path) -> None:
+    status = {"shadow": {"detectors": {"rhythm": 7}, "owner": "data desk"}}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    rows = {row["id"]: row["shadow"] for row in run("detectors", "--json", "--home", tmp_path).json}
+    assert rows["rhythm"] == {"spoke": 7, "owner": "data desk"}
+    assert {name for name, one in rows.items() if one} == {"rhythm"}
+    assert "in shadow: spoke 7 times; read by data desk" in run("detectors", "--home", tmp_path).out

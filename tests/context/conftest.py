@@ -57,3 +57,9 @@ def events_of() -> Callable[..., NDArray[np.void]]:
 @pytest.fixture
 def tables() -> Callable[[str, list[dict[str, Any]]], pa.Table]:
     return reference
+
+
+@pytest.fixture
+def columns_of_rows() -> Callable[[list[dict[str, Any]]], Columns]:
+    """Columns of short dictionaries."""
+    return lambda rows: columns_of(table_of(rows), 0)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from watchbill.context.context import Context
 from watchbill.context.events import LOOK, RETRACT, WORK
 from watchbill.context.lone import DEVICE_MARK
-from watchbill.core.hashing import hash_text
 from watchbill.core.settings import Reason, ReasonSettings, Role, Settings
 
 DAY, HOUR, MINUTE = 86_400_000, 3_600_000, 60_000
@@ -564,10 +563,18 @@ def test_tokens_weigh_by_subjects_and_fields(events_of: Events, tables: Tables) 
         view(START, "claim", waybill="d", decision="d1"),
         view(START, "claim", waybill="e", decision="made-up"),
     ]
-    made.given.give(
-        np.uint64(hash_text("d1")), np.uint64(hash_text("claim")), np.uint64(hash_text("d")), START, START + DAY
-    )
+    events_of(made, [view(START, "claim", waybill="d", decision="d1", source="wb.decide")])
     assert events_of(made, looks)["weight"].tolist() == [5, 10, 0, 0, 1]
+
+
+@pytest.mark.parametrize(("minutes", "explains"), [(29, True), (31, False)])
+def test_a_ticket_opened_soon_after_the_look_explains_it(
+    events_of: Events, tables: Tables, minutes: int, explains: bool
+) -> None:
+    later = START + minutes * MINUTE
+    ticket = {"kind": "ticket", "time": later, "ticket": "t", "state": "open", "type": "claim", "waybill": "w"}
+    events = events_of(context(tables), [view(START, "claim"), ticket])
+    assert (RETRACT in events["kind"].tolist()) == explains
 
 
 def test_a_canary_is_seen_by_waybill_and_by_subject_once_it_is_placed(events_of: Events, tables: Tables) -> None:

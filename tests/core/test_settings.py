@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from watchbill.core import settings as module
 from watchbill.core.errors import SettingsError
-from watchbill.core.settings import TEMPLATES, Settings, default_roles, load_settings, parse_settings
+from watchbill.core.settings import TEMPLATES, Settings, default_masks, default_roles, load_settings, parse_settings
 
 DOC = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", DOC, re.MULTILINE))
@@ -28,6 +28,15 @@ SECTIONS = [value for value in vars(module).values() if isinstance(value, type) 
         ({"reasons": {"roles": {"courier": {"reasons": [{"template": "ticket", "types": ["x"]}]}}}}, "reasons.roles.courier.reasons.0.types"),
         ({"limits": {"accounts_max": "many"}}, "limits.accounts_max"),
         ({"reasons": 5}, "reasons"),
+        ({"masks": {"courier": {"phone": "half"}}}, "masks.courier.phone"),
+        ({"masks": {"courier": {"recipient.phone": "plain"}}}, "masks: "),
+        ({"masks": {f"r{n}": {} for n in range(300)}}, "masks: "),
+        ({"masks": {"courier": 5}}, "masks.courier"),
+        ({"masks": 5}, "masks"),
+        ({"policy": {"shadow_steps": ["none"]}}, "policy.shadow_steps.0"),
+        ({"policy": {"mode": "loud"}}, "policy.mode"),
+        ({"policy": {"budget_share": 1.5}}, "policy.budget_share"),
+        ({"policy": {"cost_yuan": {"step_up": -1}}}, "policy.cost_yuan.step_up"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(data: dict[str, Any], said: str) -> None:
@@ -42,6 +51,23 @@ def test_given_roles_are_laid_over_the_default_ones() -> None:
     assert made.reasons.roles["courier"] == default_roles()["courier"]
     assert made.reasons.roles["guard"].tokens_max == 40
     assert parse_settings({}, "x") == Settings()
+
+
+def test_given_masks_are_laid_over_the_default_ones_field_by_field() -> None:
+    made = parse_settings({"masks": {"courier": {"phone": "masked"}, "guard": {"name": "hidden"}}}, "x").masks
+    assert made["courier"] == {"id_number": "hidden", "bank_card": "hidden", "phone": "masked"}
+    assert made["guard"] == {"id_number": "hidden", "bank_card": "hidden", "name": "hidden"}
+    assert made["it"] == default_masks()["it"]
+    said = parse_settings({"masks": {"courier": {"id_number": "plain"}}}, "x").masks
+    assert said["courier"]["id_number"] == "plain", "only in so many words"
+    assert all(fields["id_number"] == "hidden" for fields in Settings().masks.values())
+
+
+def test_a_shadow_detector_has_somebody_who_reads_it() -> None:
+    with pytest.raises(SettingsError, match="shadow_owner"):
+        parse_settings({"detectors_shadow": ["rhythm"]}, "x")
+    made = parse_settings({"detectors_shadow": ["rhythm"], "shadow_owner": "data desk"}, "x")
+    assert made.detectors_shadow == ("rhythm",)
 
 
 def test_files(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class Firm:
         self.pipeline = self.fresh()
         self.seq, self.rows = 100, 0
         self.interventions: list[dict[str, Any]] = []
+        self.shadow: list[dict[str, Any]] = []
         self.left: list[float] = []
 
     def fresh(self) -> Pipeline:
@@ -94,6 +95,7 @@ class Firm:
         """(decision of each look, "step how" of each intervention)."""
         out = self.pipeline.step(self.columns(*records))
         self.interventions += out.interventions
+        self.shadow += out.shadow
         self.left = out.verdicts.left.tolist()
         said = [DECISIONS[code] for code in out.verdicts.decision]
         return said, [said_of(row) for row in out.interventions]

@@ -37,9 +37,9 @@ def trapped(number: int = 1) -> Batch:
     )  # fmt: skip
 
 
-def opened(home: Path) -> Engine:
+def opened(home: Path, settings: Settings | None = None) -> Engine:
     """An engine with one open case, of a1, that is suspended (two canaries are enough for it here)."""
-    made = Engine(home, Settings(policy=PolicySettings(suspend_at=1e5)), ManualClock(START))
+    made = Engine(home, settings or Settings(policy=PolicySettings(suspend_at=1e5)), ManualClock(START))
     made.reload(reference(home.parent / "reference"))
     made.take(trapped())
     return made

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +21,8 @@ from runners.small import said, small_world
 from runners.test_engine import START, batch, engine, ids, look
 from watchbill.core.settings import Settings
 from watchbill.runners import checkpoint as module
-from watchbill.runners import engine as engine_module
 from watchbill.runners.checkpoint import VERSION, load_checkpoint, save_checkpoint
+from watchbill.runners.engine import Engine
 from watchbill.runners.local import replay
 from watchbill.sources.base import open_source
 
@@ -137,7 +139,7 @@ def test_a_full_disk_at_a_checkpoint_loses_nothing(tmp_path: Path, monkeypatch: 
     one.on_full = said.append
     one.take(batch(look(1), look(2)))
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "save_checkpoint", full)
+        patch.setattr(module, "save_checkpoint", full)
         assert one.checkpoint() is False
     assert "No space" in said[0]
     one.take(batch(look(3)))
@@ -147,6 +149,49 @@ def test_a_full_disk_at_a_checkpoint_loses_nothing(tmp_path: Path, monkeypatch: 
     assert two.checkpoint() is True
     two.close()
     assert ids(tmp_path) == ["r1", "r2", "r3"]
+
+
+def test_one_that_is_written_beside_is_what_stood_when_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, began = threading.Event(), threading.Event()
+
+    def slow(home: Path, height: int, state: dict[str, Any]) -> Path:
+        began.set()
+        assert go.wait(20)
+        return save_checkpoint(home, height, state)
+
+    one = engine(tmp_path)
+    one.take(batch(look(1), look(2)))
+    monkeypatch.setattr(module, "save_checkpoint", slow)
+    assert one.checkpoint(wait=False)
+    assert began.wait(20)
+    one.take(batch(look(3)))  # goes on meanwhile
+    assert one.checkpoint(wait=False)  # and asks for no second one
+    go.set()
+    one.close()
+    found = load_checkpoint(tmp_path, 100)
+    assert found is not None
+    assert (found[0], found[1]["counts"]["looks"], found[1]["positions"]) == (3, 2, {"desk": {"line": 0}})
+    two = engine(tmp_path)
+    assert two.counts.looks == 3
+    two.close()
+
+
+def test_a_full_disk_beside_is_told_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = engine(tmp_path)
+    said: list[str] = []
+    one.on_full = said.append
+    one.take(batch(look(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_checkpoint", full)
+        assert one.checkpoint(wait=False)
+        while one._writer.busy:
+            time.sleep(0.01)
+    assert one.checkpoint() is False
+    assert "No space" in said[0]
+    assert one.checkpoint() is True
+    one.close()
 
 
 def damage_newest(home: Path) -> None:
@@ -189,7 +234,7 @@ def test_older_checkpoints_and_the_journal_give_the_same_state(tmp_path: Path, h
     assert pq.read_table(tmp_path / "out" / "verdicts.parquet").column("seq").to_pylist() == list(range(2, 23))
 
 
-def state_of(one: engine_module.Engine) -> dict[str, Any]:
+def state_of(one: Engine) -> dict[str, Any]:
     """What an engine knows of its home."""
     return {
         "counts": vars(one.counts), "positions": one.positions, "heard": one.heard, "masking": one.masking,

@@ -102,3 +102,37 @@ def test_rules_have_a_folder_beside_the_file_and_settings(tmp_path: Path) -> Non
     place.write_text('[rules]\nstep_max = "suspend"\n')
     with pytest.raises(SettingsError, match="step_max"):
         load_config(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('detectors_off = ["magic"]', "magic is no detector"),
+        ('detectors_shadow = ["magic"]\nshadow_owner = "desk"', "magic is no detector"),
+        ('detectors_shadow = ["bounded_loss"]\nshadow_owner = "desk"', "shadow_steps"),
+        ('detectors_shadow = ["rhythm"]', "shadow_owner"),
+        ('[engine.masks.courier]\nphone = "half"', "masks.courier.phone"),
+    ],
+)
+def test_what_a_policy_cannot_be_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_config(file(tmp_path, f"[engine]\n{text}\n"))
+
+
+def test_a_policy_in_full(tmp_path: Path) -> None:
+    text = """
+[engine]
+detectors_shadow = ["rhythm", "mix"]
+shadow_owner = "data desk"
+[engine.policy]
+shadow_steps = ["throttle"]
+budget_share = 0.02
+budget_min = 5
+cost_yuan = {step_up = 12.5}
+[engine.masks.courier]
+phone = "masked"
+"""
+    engine = load_config(file(tmp_path, text)).engine
+    assert (engine.detectors_shadow, engine.shadow_owner) == (("rhythm", "mix"), "data desk")
+    assert (engine.policy.budget_share, engine.policy.budget_min, engine.policy.shadowing) == (0.02, 5, True)
+    assert engine.masks["courier"] == {"id_number": "hidden", "bank_card": "hidden", "phone": "masked"}

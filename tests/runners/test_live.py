@@ -15,7 +15,7 @@ from watchbill.core.errors import SettingsError
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.config import load_config
 from watchbill.runners.live import LiveRunner
-from watchbill.web.ingest import open_door
+from watchbill.web.door import open_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

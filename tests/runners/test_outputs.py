@@ -212,6 +212,7 @@ def test_a_full_disk_under_the_verdicts_is_waited_out(tmp_path: Path, monkeypatc
     with monkeypatch.context() as patch:
         if at == "write":
             one.outputs.mark(one.done)  # the next write opens a writer, which is broken
+            patch.setattr(module, "_FLUSH_LOOKS", 1)
             patch.setattr(module.pq, "ParquetWriter", Broken)
             assert one.take(batch(look(4), look(5), position=7)) == one.journal.durable
         else:

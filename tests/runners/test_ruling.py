@@ -4,16 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from runners.small import small_world
+from runners.test_engine import batch, look
+from watchbill.context.events import EVENT
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import detector_ids
+from watchbill.records.columns import columns_of
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.clock import SystemClock
 from watchbill.runners.engine import Engine
 from watchbill.runners.local import Progress, replay
+from watchbill.runners.ruling import spent_budget
 from watchbill.sources.base import open_source
 
 RULES = """
@@ -110,3 +115,15 @@ def test_a_home_that_begins_again_at_its_checkpoint_goes_on_the_same(tmp_path: P
     assert len(engine.pipeline.rules.rules) == 3
     replay([source], out / "home", out / "said", FEW, reference=small_world() / "reference", rules=rules)
     assert (out / "said" / "findings.ndjson").read_text() == (whole / "said" / "findings.ndjson").read_text()
+
+
+def test_a_spent_budget_is_a_finding_that_names_nobody() -> None:
+    events = np.zeros(3, EVENT)
+    events["row"] = [0, 1, 1]
+    table = batch(look(1), look(2)).table
+    rows = spent_budget(np.array([2], np.int32), events, columns_of(table, 40))
+    assert [(row["seq"], row["rule"], row["account"], row["step"]) for row in rows] == [
+        (41, "watchbill.budget", "", "none")
+    ]
+    assert "a feed is probably broken" in rows[0]["title"]
+    assert "a1" not in json.dumps(rows)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from runners.judged import opened
 from runners.test_engine import START, batch, engine, look
 from watchbill.detectors.base import detector_ids
 from watchbill.inquiry.exposure import silent_sources
+from watchbill.responses.budget import hour_of
 from watchbill.runners.engine import Engine
 from watchbill.runners.outputs import write_json
 from watchbill.runners.status import findings, sources_of, status_of
@@ -123,3 +125,20 @@ def test_by_the_clock_of_a_live_run_a_source_that_never_spoke_is_silent(one: Eng
     now = START + 1000 + HOUR
     assert sources_of(one, now)["desk"] == {"last_arrival": START + 1000, "lag_ms": HOUR, "silent": False}
     assert sources_of(one, now + 1)["desk"]["silent"] is True
+
+
+def test_standing_is_counted_as_it_is_now_and_the_budget_is_said(tmp_path: Path) -> None:
+    made = opened(tmp_path / "home")
+    said = status_of(made)
+    assert said["standing"] == {"suspend": 1}
+    assert said["shadow"] == {
+        "mode": "enforce", "steps": [], "owner": "", "detectors": {}, "rows": {"steps": 0, "detectors": 0},
+    }  # fmt: skip
+    assert status_of(made, made.arrival + 20 * 60_000)["standing"] == {"mask": 1}
+    assert status_of(made, made.arrival + 2 * 24 * HOUR)["standing"] == {}, "without a further record"
+    # a canary needs no budget; what is not one does, and who is refused is a finding about the data
+    assert (said["budget"]["room"], said["budget"]["spent"], said["budget"]["refused"]) == (20, 0, 0)
+    made.pipeline.budget["refused"][0], made.pipeline.budget["hour"] = 3, hour_of(made.arrival)
+    assert [row["count"] for row in findings(made) if row["kind"] == "budget"] == [3]
+    assert status_of(made, made.arrival + HOUR)["budget"]["refused"] == 0
+    made.close()

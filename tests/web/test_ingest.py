@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
-from watchbill.core.errors import LedgerFull, SettingsError
+from watchbill.core.errors import LedgerFull
 from watchbill.sources.http import QueueSource, Settings
-from watchbill.web.ingest import Rate, ServerSettings, ingest_app, server
+from watchbill.web.ingest import Rate, ServerSettings, ingest_routes
 
 TOKEN = "token-of-the-desk"  # noqa: S105 - it opens nothing
 LINE = b'{"id":"%d","time":1760000000000,"kind":"view","account":"E1"}\n'
@@ -58,7 +58,7 @@ def committing(source: QueueSource, result: Result = lambda n: n) -> Iterator[li
 def send(source: QueueSource, *bodies: Any, headers: dict[str, str] | None = None, clock: Clock | None = None,
          settings: ServerSettings | None = None) -> list[httpx.Response]:  # fmt: skip
     """Post bodies at the same time."""
-    app = ingest_app([make_other(), source], settings, clock or Clock())
+    app = Starlette(routes=ingest_routes([make_other(), source], settings, clock or Clock()))
 
     async def run() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -191,33 +191,8 @@ def test_requests_in_flight_share_commits() -> None:
 
 def test_other_ways_in_are_closed() -> None:
     async def run() -> list[int]:
-        transport = httpx.ASGITransport(ingest_app([make()]))
+        transport = httpx.ASGITransport(Starlette(routes=ingest_routes([make()])))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return [(await client.get("/v1/records")).status_code, (await client.post("/")).status_code]
 
     assert asyncio.run(run()) == [405, 404]
-
-
-def test_the_server_listens_here_or_with_a_certificate() -> None:
-    app = ingest_app([make()])
-    assert server(app, ServerSettings()).config.host == "127.0.0.1"
-    assert server(app, ServerSettings(host="::1")).config.port == 8790
-    for host in ("0.0.0.0", "example.org"):  # noqa: S104 - that it is refused is the test
-        with pytest.raises(SettingsError, match="in the clear"):
-            server(app, ServerSettings(host=host))
-
-
-def test_a_real_server_takes_a_real_request() -> None:
-    source = make()
-    running = server(ingest_app([source]), ServerSettings(port=0))
-    thread = threading.Thread(target=running.run)
-    with committing(source, lambda _: 9):
-        thread.start()
-        while not running.started:
-            thread.join(0.01)
-        port = running.servers[0].sockets[0].getsockname()[1]
-        answer = httpx.post(f"http://127.0.0.1:{port}/v1/records", content=LINE % 1, headers=HEADERS)
-        running.should_exit = True
-        thread.join()
-    assert json.loads(answer.text)["height"] == 9
-    assert "server" not in answer.headers

@@ -41,7 +41,7 @@ class Signal:
         seq, time, account: of the record. old, new: steps (index). since: epoch ms, first unexplained record of the run.
         records: unexplained records since then. posterior: 0-1. base: the same without what verdicts moved. evidence:
         detector id -> nats. devices: unregistered devices used. persons_of_account: how many hold it. role: name.
-        for_person: what speaks for the person, as `scoring.reasons` gives it.
+        for_person: what speaks for the person, as `scoring.reasons` gives it. shadow: what shadow detectors said, nats.
     """
 
     seq: int
@@ -59,6 +59,7 @@ class Signal:
     taken_back: bool = False
     base: float | None = None
     for_person: tuple[Mapping[str, Any], ...] = ()
+    shadow: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Case:
 
     `status`: open, contained (its step is over), confirmed, dismissed, or closed (confirmed and settled). `bar` is what a
     dismissed case must pass to open again: {"step", "nats"}. `verdicts` are the persons' words, in order, each with the
-    `round` (openings so far) and what had spoken. `unattended`: suspensions that ended because nobody looked in time.
+    `round` (openings so far) and what had spoken. `shadow`: as `reasons`, of shadow detectors; it decides nothing. `unattended`: suspensions that ended because nobody looked in time.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Case:
     for_person: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     bar: dict[str, Any] = field(default_factory=dict)
+    shadow: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 class CaseBook:
@@ -139,6 +141,9 @@ class CaseBook:
         for name, nats in signal.evidence.items():
             if nats > case.reasons.get(name, (SPOKE_NATS, 0))[0]:
                 case.reasons[name] = (nats, signal.records)
+        for name, nats in signal.shadow.items():
+            if nats > case.shadow.get(name, (SPOKE_NATS, 0))[0]:
+                case.shadow[name] = (nats, signal.records)
         if signal.taken_back:
             left = signal.evidence.get(TAKES_BACK, 0.0)
             case.reasons.pop(TAKES_BACK, None)
@@ -257,16 +262,20 @@ class CaseBook:
         """The inverse of `snapshot`."""
         self.cases, self._open, self.told = {}, {}, dict.fromkeys(told or [])
         for item in saved:
-            reasons = {name: (float(pair[0]), int(pair[1])) for name, pair in item["reasons"].items()}
-            case = Case(**{**item, "reasons": reasons})
+            pairs = {part: _pairs(item.get(part, {})) for part in ("reasons", "shadow")}
+            case = Case(**{**item, **pairs})
             self.cases[case.id] = case
             self._open[case.account] = case.id
+
+
+def _pairs(saved: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
+    return {name: (float(pair[0]), int(pair[1])) for name, pair in saved.items()}
 
 
 def _reopen(case: Case, signal: Signal) -> None:
     """A new round of a case that a person had put away: what it showed before stays in its verdicts."""
     case.round += 1
     case.status, case.running, case.bar = "open", True, {}
-    case.reasons, case.step_worst, case.records, case.counted = {}, 0, 0, 0
+    case.reasons, case.shadow, case.step_worst, case.records, case.counted = {}, {}, 0, 0, 0
     case.posterior, case.base = 0.0, 0.0
     case.since = case.until = signal.since or signal.time

@@ -11,7 +11,6 @@ import typer
 
 from watchbill.commands.common import HomeOption, JsonOption, home_of, print_json
 from watchbill.commands.show import read_json, say
-from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Settings
 from watchbill.detectors.base import detector_ids
 from watchbill.runners.config import load_config
@@ -34,7 +33,7 @@ def _settings_file() -> None:
 def detectors_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
     """Every detector: what it catches and misses, what it needs, what it keeps of an account."""
     status = read_json(home_of(home) / "status.json")
-    rows = detectors(status.get("detectors", {}), status.get("verdicts", {}))
+    rows = detectors(status.get("detectors", {}), status.get("verdicts", {}), status.get("shadow", {}))
     if as_json:
         print_json(rows)
         return
@@ -47,6 +46,10 @@ def detectors_command(home: Path | None = HomeOption, as_json: bool = JsonOption
         )
         if row["cases"]:
             say(f"  people: {_people(row)}")
+        if row["shadow"]:
+            say(
+                f"  in shadow: spoke {row['shadow']['spoke']:,} times; read by {row['shadow']['owner']}", style="yellow"
+            )
         if row["silent"]:
             say(f"  silent in this home: {row['silent']}", style="yellow")
 
@@ -63,13 +66,15 @@ def _people(row: dict[str, Any]) -> str:
 
 
 def detectors(
-    silent: dict[str, str] | None = None, verdicts: dict[str, dict[str, Any]] | None = None
-) -> list[dict[str, Any]]:
+    silent: dict[str, str] | None = None, verdicts: dict[str, dict[str, Any]] | None = None,
+    shadow: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Plain data of every detector; `silent` is why each is silent in a home (None where nobody has said).
 
-    `verdicts` is what people made of each there, as `cases.tally` counts it.
+    `verdicts` is what people made of each there, as `cases.tally` counts it; `shadow` is the part of status.json.
     """
     none = {"cases": 0, "confirmed": 0, "dismissed": 0, "reasons": {}}
+    heard = (shadow or {}).get("detectors", {})
     rows = []
     for name in detector_ids():
         module = importlib.import_module(f"watchbill.detectors.{name}")
@@ -78,6 +83,7 @@ def detectors(
         rows.append({
             "id": name, "family": kind.family, "version": kind.version, "catches": catches, "misses": misses,
             "needs": list(kind.needs), "bytes_an_account": kind(Settings()).bytes_an_account, "silent": (silent or {}).get(name),
+            "shadow": {"spoke": heard[name], "owner": (shadow or {}).get("owner", "")} if name in heard else None,
             **(verdicts or {}).get(name, none),
         })  # fmt: skip
     return rows
@@ -104,6 +110,8 @@ def check_command(
     say(f"home {said['home']}")
     for name, one in said["sources"].items():
         say(f"source {name}: {one['kind']}{', mapped' if one['mapped'] else ''}, masking {one['masking']}")
+    for name, kind in said["actions"].items():
+        say(f"action {name}: {kind}")
     for name, rows in said["reference"].items():
         say(f"table {name}: {rows:,} rows")
     for note in said["notes"]:
@@ -117,6 +125,8 @@ def checked(path: Path) -> dict[str, Any]:
         SettingsError: says what is wrong.
     """
     from watchbill.context.reference import find_tables, read_table
+    from watchbill.runners.acting import open_actions
+    from watchbill.runners.clock import SystemClock
 
     config = load_config(path)
     sources = {}
@@ -130,11 +140,14 @@ def checked(path: Path) -> dict[str, Any]:
         for name, place in sorted(find_tables(config.reference).items()):
             read = read_table(name, place, config.engine.time_zone, config.engine.limits.reference_rows_max)
             tables[name] = read.num_rows
-    unknown = [name for name in config.engine.detectors_off if name not in detector_ids()]
-    if unknown:
-        raise SettingsError(
-            f"{unknown[0]} is no detector", where="engine.detectors_off", todo="`watchbill detectors` lists them"
-        )
+    actions = {name: action.settings.kind for name, action in open_actions(config, SystemClock()).items()}
     notes = [] if sources else ["no [sources.NAME]: `watchbill run` would have nothing to read"]
     notes += [f"no {name} table: what needs it stays silent" for name in ("accounts", "outlets") if name not in tables]
-    return {"ok": True, "home": str(config.home), "sources": sources, "reference": tables, "notes": notes}
+    return {
+        "ok": True,
+        "home": str(config.home),
+        "sources": sources,
+        "actions": actions,
+        "reference": tables,
+        "notes": notes,
+    }

@@ -147,11 +147,15 @@ def status_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """What `status` prints as JSON: the runner's last status.json, and how far the ledger is now."""
+    """What `status` prints as JSON: the runner's last status.json, how far the ledger is now, and the outbox by state."""
     from watchbill.ledger.reader import Ledger
+    from watchbill.runners.outbox import FILE, Outbox
 
     ledger = Ledger(home)
     said = read_json(home / "status.json")
+    if (home / FILE).exists():
+        with Outbox(home) as outbox:
+            said["actions"] = outbox.counts() | {"unattended": len(outbox.failures())}
     return said | {"height": ledger.height, "sealed": ledger.sealed, "status_height": said.get("height")}
 
 
@@ -177,6 +181,10 @@ def _say_status(said: dict[str, Any]) -> None:
     say(
         f"roles not judged by reasons: {closed}; groups closed {gates.get('groups_closed', 0)}, feeds gated {gates.get('feeds_gated', 0)}"
     )
+    actions = said.get("actions", {})
+    if actions.get("awaiting_approval") or actions.get("dead"):
+        text = f"{actions['awaiting_approval']:,} actions wait for a person, {actions['dead']:,} are dead letters"
+        say(f"{text} (`watchbill actions`)", style="yellow")
     for finding in said.get("findings", []):
         say(f"  {finding['count']:,} {finding['text']}", style="yellow")
 
@@ -252,6 +260,7 @@ def _say_case(said: dict[str, Any]) -> None:
     say(f"accounts {', '.join(said['accounts']) or 'none'}; devices {', '.join(said['devices']) or 'none unusual'}")
     say(f"opened {when(said['opened'])}, updated {when(said['updated'])}, posterior {percent(said['posterior'])}")
     rows = [("against", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["reasons"]]
+    rows += [("shadow", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said.get("shadow", ())]
     rows += [("for", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["for_person"]]
     table("Evidence", ("side", "what", "#nats", "#records"), rows)
     _say_tenancies(said["tenancies"])

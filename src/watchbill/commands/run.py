@@ -13,7 +13,7 @@ from watchbill.commands.replay import stopping
 from watchbill.runners.config import load_config
 from watchbill.runners.live import LiveRunner
 from watchbill.runners.local import Progress
-from watchbill.web.ingest import open_door
+from watchbill.web.door import open_door
 
 
 def register(app: typer.Typer) -> None:

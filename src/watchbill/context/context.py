@@ -102,7 +102,7 @@ class Context:
         longest = int(self.rules.table[:, :, 1].max()) // DAY_MS + 1
         self.work = WorkStore(settings.reasons.exact_days, longest)
         self.tickets, self.signed, self.heads = SpanTable(), SpanTable(), SpanTable()
-        self.given = Given(settings.limits.decisions_max)
+        self.given = Given(settings.limits.decisions_max, settings.limits.decision_hours)
         self.desk = np.zeros(0, DESK)
         self.pool = np.zeros(1024, WAITING)
         self.pool_used = 0
@@ -196,7 +196,7 @@ class Context:
         facts["address"] = c.ip
         facts["results"], facts["page"] = np.clip(c.results, 0, _INT32_MAX), np.clip(c.page, 0, _INT32_MAX)
         _whats(facts, c.app)
-        facts["weight"], facts["decided"] = self._weight(c), self.given.confirmed(c, accounts)
+        facts["weight"], facts["decided"] = self._weight(c), self.given.settle(c, accounts)
         facts["day"], facts["hour"] = self.calendar.day_hour(c.time)
         return facts
 
@@ -291,7 +291,7 @@ class Context:
         now = day * DAY_MS
         self.tickets.expire(now - int(self._limits[0]))
         self.signed.expire(now)
-        self.given.spans.expire(now)
+        self.given.expire(now)
         alive = self.pool[: self.pool_used]
         keep = now - int(self.settings.reasons.pending_hours * _HOUR_MS)
         alive["alive"][alive["arrival"] < keep] = 0

@@ -14,6 +14,9 @@ RETRACT: Final = 3
 WORK: Final = 4
 """The account scanned a parcel (`at` = where) or handled a ticket; it says what the person was doing, and nothing was shown."""
 
+CONFIRM: Final = 5
+"""The caller's own log of a look that was asked about: it gets a verdict, and counts nothing again."""
+
 EVENT: Final = np.dtype(
     [
         ("seq", np.int64),  # of the look or login; of the look that is taken back, for RETRACT

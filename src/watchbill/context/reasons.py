@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from watchbill.context.events import LOGIN, LOOK, RETRACT, WORK
+from watchbill.context.events import CONFIRM, LOGIN, LOOK, RETRACT, WORK
 from watchbill.context.facts import COVERS
 from watchbill.context.feeds import EVERYWHERE, TICK, feed_tick
 from watchbill.context.lone import AT, HOMELESS
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 def _ticket_holds(
     known: Known, rule: NDArray[np.int64], who: np.uint64, item: np.uint64, ticket: np.uint64, time: int
 ) -> bool:
-    window, early, nobody = rule[WINDOW], known.limits[0], np.uint64(0)
+    window, early, nobody = rule[WINDOW], known.limits[5], np.uint64(0)
     for c in range(CLASSES_MAX):
         if not rule[CLASSES] >> c & 1:
             continue
@@ -332,7 +332,7 @@ def _on_look(
     fact: Row, event: Row, subjects: NDArray[np.uint64], first: int, known: Known, pool: Pool,
     counters: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    event.kind = LOOK
+    event.kind = CONFIRM if fact.decided else LOOK
     item = fact.waybill
     if item == 0 and fact.subject_end > first:
         item = subjects[first]
@@ -343,7 +343,9 @@ def _on_look(
     who = fact.account  # of a device that looks for itself, its own key
     latest = NEVER if fact.arrival - time > after else time + after
     event.reason = _reason_of(known, event.role, account, who, event.outlet, item, fact.ticket, time, latest)
-    event.reveal = 1 if event.success and not fact.masked and not fact.decided else 0
+    if fact.decided:
+        return
+    event.reveal = 1 if event.success and not fact.masked else 0
     if item:
         _whose(event, known.cells, who, item, time)
     if item == 0:

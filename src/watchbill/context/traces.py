@@ -70,7 +70,7 @@ class Known(NamedTuple):
     Attributes:
         rules: int64[role, RULES_MAX, 5] of context.rules. cells, words, filters: context.store.
         tickets, signed, parcels: context.spans. desk: DESK[accounts].
-        limits: int64 [after_ms, grace_ms, waiting_an_account, ticket_ms, signed_keep_ms].
+        limits: int64 [after_ms, grace_ms, waiting_an_account, ticket_ms, signed_keep_ms, ticket_after_ms].
     """
 
     rules: NDArray[np.int64]

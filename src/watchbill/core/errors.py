@@ -8,6 +8,7 @@ WatchbillError
 |    +- LedgerBusy  another process already writes this home
 |    +- LedgerFull  no space: nothing is acknowledged until there is
 +- LimitError       a stated limit was reached
++- ActionError      another system could not be told; the outbox tries again, or keeps it as a dead letter
 +- NotFoundError    a case, an account or a subject that is not there
 """
 
@@ -61,6 +62,24 @@ class LedgerFull(LedgerError):
 
 class LimitError(WatchbillError):
     """A stated limit was reached."""
+
+
+class ActionError(WatchbillError):
+    """Another system could not be told of a step.
+
+    Args:
+        what: what went wrong, without what was sent and without what the other side answered.
+        where: the action's setting that it concerns.
+        todo: what to do about it.
+        final: trying again would not help.
+        retry_seconds: when the other side wants to be asked again, 0 = it did not say.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", todo: str = "", final: bool = False, retry_seconds: float = 0.0
+    ) -> None:
+        self.final, self.retry_seconds = final, retry_seconds
+        super().__init__(what, where=where, todo=todo)
 
 
 class NotFoundError(WatchbillError):

@@ -6,11 +6,12 @@ Every field is documented in docs/settings.md (a test holds the two together). T
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -25,6 +26,8 @@ Template = Literal[
 ]
 TEMPLATES: tuple[str, ...] = Template.__args__  # type: ignore[attr-defined]  # Literal's own listing of its values
 Step = Literal["ask_reason", "step_up", "throttle", "end_session", "suspend"]
+Shadowed = Literal["mask", "ask_reason", "step_up", "throttle", "end_session", "suspend"]
+Level = Literal["plain", "masked", "hidden"]
 TicketType = Literal["complaint", "claim", "return", "call", "incident", "change", "legal", "none"]
 
 
@@ -259,7 +262,16 @@ class PolicySettings(Section):
     bridge_url: str = Field(default="", max_length=2048)
     record_yuan: float = Field(default=50.0, gt=0)
     control_hours: float = Field(default=24.0, gt=0, le=24 * 30)
-    cost_yuan: dict[Step, float] = Field(default_factory=lambda: dict(_COSTS))
+    cost_yuan: dict[Step, Annotated[float, Field(ge=0, le=1e9)]] = Field(default_factory=lambda: dict(_COSTS))
+    mode: Literal["enforce", "shadow"] = "enforce"
+    shadow_steps: tuple[Shadowed, ...] = ()
+    budget_share: float = Field(default=0.01, ge=0, le=1)
+    budget_min: int = Field(default=10, ge=0, le=1_000_000)
+
+    @property
+    def shadowing(self) -> bool:
+        """Whether any step is in shadow."""
+        return self.mode == "shadow" or bool(self.shadow_steps)
 
     @field_validator("bridge_url")
     @classmethod
@@ -267,6 +279,25 @@ class PolicySettings(Section):
         if fault := fault_of_bridge(template):
             raise ValueError(fault)
         return template
+
+
+_FIELD = re.compile(r"\w{1,64}")
+_NEVER: tuple[str, ...] = ("id_number", "bank_card")
+_MASKS_MAX = 200
+
+
+def default_masks() -> dict[str, dict[str, Level]]:
+    """Role -> last part of a field's name -> level (est., docs/contain.md); what is not named is plain."""
+    never: dict[str, Level] = dict.fromkeys(_NEVER, "hidden")
+    return {
+        "courier": dict(never),
+        "service": dict(never),
+        "clerk": dict(never),
+        "hub": {**never, "phone": "masked"},
+        "device": {**never, "phone": "masked"},
+        "it": {**never, "phone": "masked", "address": "masked"},
+        "unknown": dict(never),
+    }
 
 
 class InquirySettings(Section):
@@ -297,6 +328,7 @@ class LimitSettings(Section):
     devices_max: int = Field(default=200_000, ge=0)
     outlets_max: int = Field(default=200_000, ge=1)
     decisions_max: int = Field(default=1_000_000, ge=0)
+    decision_hours: float = Field(default=24, gt=0, le=24 * 7)
     reference_rows_max: int = Field(default=50_000_000, ge=1)
 
 
@@ -312,13 +344,35 @@ class Settings(Section):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     inquiry: InquirySettings = Field(default_factory=InquirySettings)
+    masks: dict[str, dict[str, Level]] = Field(default_factory=default_masks)
     detectors_off: tuple[str, ...] = ()
+    detectors_shadow: tuple[str, ...] = ()
+    shadow_owner: str = Field(default="", max_length=64)
+
+    @field_validator("masks")
+    @classmethod
+    def _bounded(cls, masks: dict[str, dict[str, Level]]) -> dict[str, dict[str, Level]]:
+        if "unknown" not in masks:
+            raise ValueError("masks of the role unknown are missing; they hold for every role that is not named")
+        if len(masks) > _MASKS_MAX or any(len(fields) > _MASKS_MAX for fields in masks.values()):
+            raise ValueError(f"at most {_MASKS_MAX} roles, and fields of a role")
+        for fields in masks.values():
+            if not all(_FIELD.fullmatch(name) for name in fields):
+                raise ValueError("a field is named by its last part alone, as phone for recipient.phone")
+        return masks
+
+    @model_validator(mode="after")
+    def _owned(self) -> Self:
+        """What nobody reads need not be found."""
+        if self.detectors_shadow and not self.shadow_owner.strip():
+            raise ValueError("detectors_shadow needs shadow_owner: the desk that reads what they find")
+        return self
 
 
 def parse_settings(data: dict[str, object], where: str) -> Settings:
     """Settings from a parsed TOML table.
 
-    Roles given are merged over the default roles, one by one.
+    Roles given are merged over the default roles, one by one; masks over the default masks, role by role and field by field.
 
     Raises:
         SettingsError: a name or a value is wrong; says which.
@@ -328,12 +382,22 @@ def parse_settings(data: dict[str, object], where: str) -> Settings:
     if isinstance(reasons, dict) and isinstance(reasons.get("roles"), dict):
         roles = {name: role.model_dump() for name, role in default_roles().items()} | reasons["roles"]
         merged["reasons"] = {**reasons, "roles": roles}
+    if isinstance(merged.get("masks"), dict):
+        merged["masks"] = _laid_over(default_masks(), merged["masks"])
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise SettingsError(
             fault_of(error), where=where, todo="docs/settings.md lists every setting with its range"
         ) from error
+
+
+def _laid_over(masks: dict[str, dict[str, Level]], given: object) -> dict[str, object]:
+    """Masks given over the default ones; a role that has no defaults begins with those of `unknown`."""
+    out: dict[str, object] = dict(masks)
+    for role, fields in given.items() if isinstance(given, dict) else ():
+        out[role] = {**masks.get(role, masks["unknown"]), **fields} if isinstance(fields, dict) else fields
+    return out
 
 
 def fault_of(error: ValidationError) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watchbill.core.errors import NotFoundError
-from watchbill.inquiry.exposed import COLUMNS, conform
+from watchbill.inquiry.exposed import COLUMNS, conform, exposing
 from watchbill.inquiry.exposure import Gap, Saw, exposure_of
 from watchbill.inquiry.lonelooks import explained_lone, lone_looks
 from watchbill.inquiry.operators import case_lines
@@ -120,8 +120,9 @@ def case_of(row: dict[str, Any], account: str) -> OneCase:
 def _records(home: Path, accounts: Iterable[str], seqs: NDArray[np.int64], height: int) -> pa.Table:
     """What is exposed by these looks is in these records, in order of seq."""
     where = Span(None, None, None, tuple(sorted(accounts)))
-    parts = [_with(conform(part), seqs) for part in Ledger(home).records(COLUMNS, where, height) if part.num_rows]
-    return pa.concat_tables([conform(pa.table({SEQ: pa.array([], pa.int64())})), *parts]).sort_by(SEQ)
+    parts = [conform(part) for part in Ledger(home).records(COLUMNS, where, height) if part.num_rows]
+    whole = pa.concat_tables([conform(pa.table({SEQ: pa.array([], pa.int64())})), *parts])
+    return _with(exposing(whole), seqs)
 
 
 def _with(records: pa.Table, seqs: NDArray[np.int64]) -> pa.Table:

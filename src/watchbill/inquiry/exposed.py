@@ -16,34 +16,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watchbill.ledger.canonical import SEQ
-from watchbill.records.schema import LOOKS, SCHEMA
+from watchbill.records.schema import DECIDE_SOURCE, LOOKS, SCHEMA
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from watchbill.inquiry.controls import Controls
 
 COLUMNS: Final = (
-    "source", "time", "kind", "account", "waybill", "subjects", "fields", "shown", "masked", "outcome", "results",
+    "source", "time", "kind", "account", "waybill", "subjects", "fields", "shown", "masked", "outcome", "results", "decision",
 )  # fmt: skip
 """What must be read of a record to say whom it exposed (and seq, which is always read)."""
+LOOK: Final = "look"
+"""The look that a row tells of: its seq, or that of the ask which a desk's own log confirms. What is counted as `times`."""
+_DECISION: Final = "wb.decision"
 _THREADS: Final = 2
 COMPLETE_FIELDS: Final = ("name", "phone", "address")
 
 _EXPAND: Final = """
 create temp view bare as from looks where len(coalesce(shown, [])) = 0 and len(coalesce(subjects, [])) = 0;
 create temp table pairs as
-select seq, time, account, waybill, unknown, kind, results, item.subject as subject,
+select seq, look, time, account, waybill, unknown, kind, results, item.subject as subject,
        case when len(coalesce(item.fields, [])) > 0 then item.fields else fields end as fields
 from (select *, unnest(shown) as item from looks where len(coalesce(shown, [])) > 0)
 union all
-select seq, time, account, waybill, unknown, kind, results, unnest(subjects), fields
+select seq, look, time, account, waybill, unknown, kind, results, unnest(subjects), fields
 from looks where len(coalesce(shown, [])) = 0 and len(coalesce(subjects, [])) > 0
 union all
-select distinct l.seq, l.time, l.account, l.waybill, l.unknown, l.kind, l.results, p.subject, l.fields
+select distinct l.seq, l.look, l.time, l.account, l.waybill, l.unknown, l.kind, l.results, p.subject, l.fields
 from bare l join parcels p on p.waybill = l.waybill and p.version = l.version
 where (p.since is null or p.since <= l.time) and (p.until is null or l.time < p.until);
 delete from pairs where subject is null;
 create temp table unresolved as
-select seq, time, account, waybill, unknown, kind, results, fields from bare b
+select seq, look, time, account, waybill, unknown, kind, results, fields from bare b
 where not exists (select 1 from pairs p where p.seq = b.seq);
 create temp table unnamed as
 select l.seq, l.results - coalesce(p.listed, 0) as more
@@ -58,15 +63,60 @@ def conform(table: pa.Table) -> pa.Table:
     for name in COLUMNS:
         kind = SCHEMA.field(name).type
         columns[name] = table.column(name) if name in table.column_names else pa.nulls(table.num_rows, kind)
+    columns[LOOK] = table.column(LOOK) if LOOK in table.column_names else columns[SEQ]
     return pa.table(columns)
 
 
 def exposing(table: pa.Table) -> pa.Table:
-    """The looks of a conformed table that showed something: outcome success, not masked."""
+    """The looks of a conformed table that showed something: outcome success, not masked, as decided where it was asked about.
+
+    Give it a look together with its `wb.decision`: without, the look counts as if it had shown all that was asked for.
+    """
+    table = _as_decided(table)
     looks = pc.is_in(table.column("kind"), pa.array(LOOKS))
     success = pc.equal(pc.fill_null(table.column("outcome"), "success"), "success")
     plain = pc.invert(pc.fill_null(table.column("masked"), False))
     return table.filter(pc.and_(looks, pc.and_(success, plain)))
+
+
+def _as_decided(table: pa.Table) -> pa.Table:
+    """Looks that were asked about with what their decisions let through; a log that confirms one is the same look."""
+    is_decision = pc.equal(table.column("kind"), _DECISION)
+    asked = pc.equal(table.column("source"), DECIDE_SOURCE)
+    if not pc.any(asked).as_py():
+        return table
+    decisions, ids = table.filter(is_decision).combine_chunks(), table.column("decision")
+    at = _places(ids, decisions.column("decision"))
+    mine = np.asarray(pc.fill_null(asked, False)) & (at >= 0)
+    told = pc.and_(
+        pc.equal(decisions.column("outcome"), "success"), pc.invert(pc.fill_null(decisions.column("masked"), True))
+    )
+    shown = np.append(np.asarray(pc.fill_null(told, False)), True)[at] | ~mine
+    rows = np.arange(table.num_rows)
+    both = pa.concat_arrays([_one(table.column("fields")), _one(decisions.column("fields"))])
+    fields = both.take(pa.array(np.where(mine, table.num_rows + at, rows)))
+    table = table.set_column(table.column_names.index("fields"), "fields", fields)
+    looks = table.filter(asked)
+    confirmed = _places(ids, looks.column("decision"))
+    same = (confirmed >= 0) & ~np.asarray(pc.fill_null(asked, False))
+    for name in ("account", "waybill"):
+        theirs = pa.chunked_array([looks.column(name).combine_chunks()]).take(pa.array(np.maximum(confirmed, 0)))
+        same &= np.asarray(pc.fill_null(pc.equal(table.column(name), theirs), False)) | (
+            np.asarray(table.column(name).is_null()) & np.asarray(theirs.is_null())
+        )
+    look = np.where(same, np.append(looks.column(SEQ).to_numpy(), 0)[confirmed], table.column(LOOK).to_numpy())
+    return table.set_column(table.column_names.index(LOOK), LOOK, pa.array(look)).filter(pa.array(shown))
+
+
+def _places(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Where each id first stands in `known`, -1 = nowhere (also for null); int64[n]."""
+    found = pc.index_in(ids, value_set=known.combine_chunks(), skip_nulls=True)
+    return np.asarray(pc.fill_null(found, -1), np.int64)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    whole = column.combine_chunks()
+    return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
 
 
 @dataclass

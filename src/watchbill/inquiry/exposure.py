@@ -21,6 +21,7 @@ from watchbill.inquiry.controls import Controls, read_controls
 from watchbill.inquiry.exposed import (
     COLUMNS,
     COMPLETE_FIELDS,
+    LOOK,
     Expanded,
     conform,
     expand,
@@ -38,7 +39,19 @@ PERSONS_A_PARCEL: Final = 2
 _LOOKUPS_MAX: Final = 200
 _PIECE_ROWS: Final = 500_000
 """Looks whose gaps are counted in one go: memory stays bounded however many looks say nothing."""
-_SCAN: Final = ("source", "time", "kind", "waybill", "subjects", "shown", "masked", "outcome", "results")
+_SCAN: Final = (
+    "source",
+    "time",
+    "kind",
+    "waybill",
+    "subjects",
+    "shown",
+    "masked",
+    "outcome",
+    "results",
+    "decision",
+    LOOK,
+)
 
 
 @dataclass(frozen=True)
@@ -127,11 +140,11 @@ def saw(home: Path, account: str, from_ms: int | None = None, to_ms: int | None 
     ledger = Ledger(home)
     height = ledger.height if upto is None else upto
     whole = [conform(part) for part in ledger.records([*COLUMNS], Span(account, from_ms, to_ms), upto)]
-    looks = [exposing(part) for part in whole if part.num_rows]
-    if not looks and not any(part.num_rows for part in ledger.records(["account"], Span(account), upto)):
+    if not any(part.num_rows for part in whole) and not any(
+        part.num_rows for part in ledger.records(["account"], Span(account), upto)
+    ):
         raise NotFoundError("no record names this account", where="saw", todo="Check the work number, or the height")
-    table = pa.concat_tables([conform(_nothing()), *looks])
-    return exposure_of(home, table, height, account)
+    return exposure_of(home, pa.concat_tables([conform(_nothing()), *whole]), height, account)
 
 
 def exposure_of(home: Path, records: pa.Table, height: int, account: str = "") -> Saw:
@@ -155,7 +168,7 @@ def _saw_of(laid: Expanded, account: str, height: int, silent: list[Gap]) -> Saw
     rows = laid.rows(
         """with flat as (select subject, seq, time, unnest(fields) as field from pairs where not unknown),
         named as (select subject, list_sort(list(distinct field)) as fields from flat where field is not null group by 1)
-        select p.subject, coalesce(any_value(n.fields), []), min(time), max(time), count(distinct seq)
+        select p.subject, coalesce(any_value(n.fields), []), min(time), max(time), count(distinct look)
         from pairs p left join named n using (subject) where not unknown group by p.subject order by 3, 1"""
     )
     subjects = [SeenSubject(name, list(fields), first, last, times) for name, fields, first, last, times in rows]
@@ -168,7 +181,7 @@ def _saw_of(laid: Expanded, account: str, height: int, silent: list[Gap]) -> Saw
     gaps += silent
     return Saw(
         account=account, height=height, persons=len(subjects), items=sum(len(subject.fields) for subject in subjects),
-        times=laid.one("select count(distinct seq) from pairs where not unknown"),
+        times=laid.one("select count(distinct look) from pairs where not unknown"),
         complete_records=sum(is_complete(subject.fields) for subject in subjects),
         complete=not gaps, lower=len(subjects), upper=all_persons + more if bounded else None,
         gaps=gaps, subjects=subjects,
@@ -244,8 +257,8 @@ def who_saw(home: Path, subject_or_waybill: str, upto: int | None = None) -> Who
 
 
 _HITS: Final = """
-select seq, time, account, unknown, fields from pairs where subject = $wanted or waybill = $wanted
-union all select seq, time, account, unknown, fields from unresolved where waybill = $wanted
+select seq, look, time, account, unknown, fields from pairs where subject = $wanted or waybill = $wanted
+union all select seq, look, time, account, unknown, fields from unresolved where waybill = $wanted
 """
 _ANSWERED: Final = """
 delete from unnamed where seq in (select seq from pairs where subject = $wanted)
@@ -254,7 +267,7 @@ or seq in (select seq from looks where waybill = $wanted)
 _WATCHERS: Final = """
 with flat as (select coalesce(account, '') as who, unnest(fields) as field from hits where not unknown),
 named as (select who, list_sort(list(distinct field)) as fields from flat where field is not null group by 1)
-select any_value(h.account), coalesce(any_value(n.fields), []), min(time), max(time), count(distinct seq)
+select any_value(h.account), coalesce(any_value(n.fields), []), min(time), max(time), count(distinct look)
 from hits h left join named n on n.who = coalesce(h.account, '')
 where not unknown group by coalesce(h.account, '') order by 3, 1
 """
@@ -268,7 +281,7 @@ def _looks_for(
     few = len(waybills) <= _LOOKUPS_MAX
     if few:
         found += [ledger.find("waybill", waybill, height) for waybill in waybills]
-    found = [exposing(conform(part)) for part in found if part.num_rows]
+    found = [exposing(pa.concat_tables([conform(_nothing()), *(conform(part) for part in found if part.num_rows)]))]
     keys = pa.array([] if few else waybills, pa.string())
     waiting, gaps = [conform(_nothing())], dict[str, Gap]()
     for part in _terse(ledger, height):

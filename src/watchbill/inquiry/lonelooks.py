@@ -35,8 +35,8 @@ def lone_looks(ledger: Ledger, devices: Sequence[str], begin: int, end: int, upt
     for part in ledger.records([*COLUMNS, DEVICE], Span(None, begin, end), upto):
         if part.num_rows and DEVICE in part.column_names:
             mine = pc.and_(pc.is_null(part.column("account")), pc.is_in(part.column(DEVICE), value_set=wanted))
-            parts.append(exposing(_with_device(part.filter(mine))))
-    return pa.concat_tables(parts).sort_by(SEQ)
+            parts.append(_with_device(part.filter(mine)))
+    return exposing(pa.concat_tables(parts)).sort_by(SEQ)
 
 
 def _with_device(table: pa.Table) -> pa.Table:

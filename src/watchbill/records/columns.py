@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from watchbill.core.hashing import combine, hash_column
 from watchbill.core.kernel import kernel
-from watchbill.records.schema import KINDS, OUTCOMES, STATES, STATUSES, TICKET_TYPES
+from watchbill.records.schema import DECIDE_SOURCE, KINDS, OUTCOMES, STATES, STATUSES, TICKET_TYPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,7 @@ STATUS: Final = {name: code for code, name in enumerate(STATUSES, start=1)}
 OUTCOME: Final = {name: code for code, name in enumerate(OUTCOMES, start=1)}
 STATE: Final = {name: code for code, name in enumerate(STATES, start=1)}
 DIGITS_MAX: Final = 18
+_DECIDE: Final = pa.scalar(DECIDE_SOURCE, pa.string())
 _ZERO, _NINE = np.uint8(ord("0")), np.uint8(ord("9"))
 TYPE: Final = {name: code for code, name in enumerate(TICKET_TYPES, start=1)}
 
@@ -36,7 +37,8 @@ class Columns:
 
     Codes (`kind`, `status`, `outcome`, `state`, `type`) are those of this module, 0 = absent. Hashes are 0 when absent.
     Times are epoch milliseconds; `until` is 0 when absent. `field_set` is a hash of the list of fields (0 = none named),
-    `field_count` how many they are (at most 255), `number` the waybill's trailing digits as an integer (0 = none).
+    `field_count` how many they are (at most 255), `number` the waybill's trailing digits as an integer (0 = none);
+    `asked` = the look was asked about, and its `decision` is the one that it got.
     """
 
     seq: NDArray[np.int64]
@@ -67,6 +69,7 @@ class Columns:
     state: NDArray[np.uint8]
     type: NDArray[np.uint8]
     until: NDArray[np.int64]
+    asked: NDArray[np.bool_]
     table: pa.Table
 
     def __len__(self) -> int:
@@ -100,6 +103,12 @@ def _codes(column: pa.ChunkedArray, names: tuple[str, ...]) -> NDArray[np.uint8]
         return np.zeros(len(column), dtype=np.uint8)
     index = pc.index_in(column, value_set=pa.array(names, type=pa.string()))
     return (np.asarray(pc.fill_null(index, -1)) + 1).astype(np.uint8)
+
+
+def _asked(table: pa.Table) -> NDArray[np.bool_]:
+    if table.column("decision").null_count == table.num_rows:
+        return np.zeros(table.num_rows, np.bool_)
+    return np.asarray(pc.equal(table.column("source"), _DECIDE))
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -188,6 +197,7 @@ def columns_of(table: pa.Table, first_seq: int) -> Columns:
         state=_codes(table.column("state"), STATES),
         type=_codes(table.column("type"), TICKET_TYPES),
         until=_numbers(table.column("until")),
+        asked=_asked(table),
         table=table,
         **hashed,
     )

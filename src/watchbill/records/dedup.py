@@ -32,7 +32,7 @@ from watchbill.records.kernel_seen import (
     move,
 )
 from watchbill.records.limits import DAY_MS
-from watchbill.records.schema import SCHEMA
+from watchbill.records.schema import DECIDE_SOURCE, SCHEMA
 
 DAYS_KEPT = 7
 """Full days before the current one that are kept exactly (so always at least 7 times 24 hours)."""
@@ -149,7 +149,8 @@ class Seen:
         if n and not skip.all():
             keys = np.empty(n, dtype=np.uint64)
             keys_of(hash_column(table.column("id")), np.uint64(hash_text(source)), skip, keys)
-            content = content_hashes(table)
+            # the id of an ask is made from its content
+            content = np.zeros(n, np.uint32) if source == DECIDE_SOURCE else content_hashes(table)
             days = arrival // DAY_MS
             cuts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), n]
             for start, end in pairwise(cuts):

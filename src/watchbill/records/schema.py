@@ -57,6 +57,11 @@ ASSIGNED_BY_US: Final = ("source", "arrival", "extra")
 LOOKS: Final = ("view", "search", "export", "print")
 KINDS: Final = ("login", *LOOKS, "scan", "ticket", "complaint")
 CONTROL_PREFIX: Final = "wb."
+CONTROL_SOURCE: Final = "watchbill"
+"""Source of the control records."""
+DECIDE_SOURCE: Final = "wb.decide"
+"""Source of looks that were asked about: records that the decision service writes (docs/decide.md). No source of a firm's own
+may have a name that begins like this."""
 OUTCOMES: Final = ("success", "failure", "denied")
 STATUSES: Final = (
     "ordered", "picked_up", "departed", "arrived", "out_for_delivery", "delivered", "held_at_station", "signed",

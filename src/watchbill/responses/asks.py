@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,18 @@ class Ask:
     reason: str = ""
     results: int | None = None
     page: int | None = None
+
+
+def identity_of(caller: str, ask: Ask) -> str:
+    """The decision's identifier (32 hex digits): the same for the same request of the same caller with the same content.
+
+    So a request that is sent again is the same look, and an identifier used again for something else is another one.
+    """
+    said = (
+        caller, ask.request, ask.account, ask.kind, ask.device, ask.ip, ask.session, ask.app, ask.waybill, ask.subjects,
+        ask.fields, ask.ticket, ask.reason, ask.results, ask.page,
+    )  # fmt: skip
+    return hashlib.blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Final, TypeAlias
 
-Level = Literal["plain", "masked", "hidden"]
+from watchbill.core import settings
+
+Level: TypeAlias = settings.Level
+
 PLAIN: Final = "plain"
 MASKED: Final = "masked"
 HIDDEN: Final = "hidden"
@@ -18,17 +21,8 @@ _ORDER: Final = {PLAIN: 0, MASKED: 1, HIDDEN: 2}
 STAR: Final = "*"
 PHONE_HIDDEN_MIN: Final = 6
 _PHONE_HEAD: Final = 3
-_NEVER: Final = ("id_number", "bank_card")
-DEFAULT_MATRIX: Final[Mapping[str, Mapping[str, Level]]] = {
-    "courier": dict.fromkeys(_NEVER, HIDDEN),
-    "service": dict.fromkeys(_NEVER, HIDDEN),
-    "clerk": dict.fromkeys(_NEVER, HIDDEN),
-    "hub": {**dict.fromkeys(_NEVER, HIDDEN), "phone": MASKED},
-    "device": {**dict.fromkeys(_NEVER, HIDDEN), "phone": MASKED},
-    "it": {**dict.fromkeys(_NEVER, HIDDEN), "phone": MASKED, "address": MASKED},
-    "unknown": dict.fromkeys(_NEVER, HIDDEN),
-}
-"""Role -> last part of a field's name -> level; what is not named is plain. (est., see docs/settings.md)"""
+DEFAULT_MATRIX: Final[Mapping[str, Mapping[str, Level]]] = settings.default_masks()
+"""Settings `masks` lay theirs over it. (est., see docs/contain.md)"""
 
 _UNIT: Final = re.compile(
     r"\d+\s*(?:号楼|栋|幢|座|单元|楼|层|室|户|#)|[A-Za-z]\s*(?:座|栋)|(?:apt|unit|room|flat|suite)\b", re.IGNORECASE

@@ -244,7 +244,14 @@ def begin_step(proof: Row, event: Row, higher: bool) -> None:
             proof.until[k] = 0
 
 
-def proof_of(change: np.void, events: NDArray[np.void], presence: Presence, columns: Columns) -> dict[str, Any]:
+def is_proof(change: np.void) -> bool:
+    """Whether a change of standing is a proof, or the same step back after one: neither says anything against anybody."""
+    return bool(change["proof"] or change["resumed"])
+
+
+def proof_of(
+    change: np.void, events: NDArray[np.void], whence: NDArray[np.void], span_ms: int, columns: Columns
+) -> dict[str, Any]:
     """What a row of interventions.ndjson adds for a change of standing, in most cases nothing.
 
     {"proof": {how, device, office, until}}: the device, the own outlet's office network, or both, are free until then.
@@ -254,7 +261,7 @@ def proof_of(change: np.void, events: NDArray[np.void], presence: Presence, colu
         return {"resumed": True}
     if not change["proof"]:
         return {}
-    event, frees = events[int(change["event"])], int(presence.whence[int(change["event"])]["frees"])
+    event, frees = events[int(change["event"])], int(whence[int(change["event"])]["frees"])
     freed: dict[str, Any] = {"device": columns.text("device", int(event["row"]))} if frees & FREES_DEVICE else {}
     freed |= {"office": True} if frees & FREES_OFFICE else {}
-    return {"proof": {"how": HOWS[int(change["proof"])], **freed, "until": int(event["arrival"]) + presence.span_ms}}
+    return {"proof": {"how": HOWS[int(change["proof"])], **freed, "until": int(event["arrival"]) + span_ms}}

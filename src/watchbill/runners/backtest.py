@@ -85,7 +85,7 @@ def backtest(
     context = Context(settings)
     references = References(home)
     for table in ledger.in_order():
-        for first, part in _runs(table):
+        for first, part in runs_of(table):
             if part.column("kind")[0].as_py().startswith(CONTROL_PREFIX):
                 _obey(part, context, references)
             else:
@@ -95,7 +95,7 @@ def backtest(
     return out
 
 
-def _runs(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+def runs_of(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     """(first seq, rows) of runs of control records and of others."""
     if not table.num_rows:
         return

@@ -6,9 +6,11 @@ written beside and renamed, and only then are older ones removed. A checkpoint t
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
+import threading
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +53,44 @@ def save_checkpoint(home: Path, height: int, state: dict[str, Any]) -> Path:
     for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return place
+
+
+class CheckpointWriter:
+    """Writes checkpoints beside the engine, one at a time: a decision that is asked for does not wait for the disk."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._failed: OSError | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether one is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, home: Path, height: int, state: dict[str, Any]) -> None:
+        """Write a copy of `state`; call `wait` (or see that it is not `busy`) before the next."""
+        arrays = {name: value.copy() for name, value in state.items() if isinstance(value, np.ndarray)}
+        parts = copy.deepcopy({name: value for name, value in state.items() if not isinstance(value, np.ndarray)})
+        self._thread = threading.Thread(target=self._save, args=(home, height, arrays | parts), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until the last one is done.
+
+        Raises:
+            OSError: the disk did not take it (told once).
+        """
+        if self._thread is not None:
+            self._thread.join()
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+
+    def _save(self, home: Path, height: int, state: dict[str, Any]) -> None:
+        try:
+            save_checkpoint(home, height, state)
+        except OSError as error:
+            self._failed = error
 
 
 def _write(fresh: Path, height: int, state: dict[str, Any]) -> None:

@@ -8,6 +8,10 @@ reference = "reference"
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
 [presence]                            # web/presence.py: rp_id, origins, token_env ...
+[actions.idp]                         # one table an action: kind = "webhook" | "caep" | "command" | "notify" (docs/actions.md)
+[on_call]                             # actions = ["first", "second"]: who is paged, in order
+[outbox]                              # runners/outbox.py: limits of what waits
+[decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
 """
 
 from __future__ import annotations
@@ -20,13 +24,19 @@ from pydantic import ValidationError
 
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
+from watchbill.detectors.base import detector_ids
 from watchbill.records.limits import RecordLimits
+from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
+from watchbill.runners.desk import DeskSettings
+from watchbill.runners.outbox import OutboxSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+BOUND: Final = "bounded_loss"
+"""The detector that is a token bucket."""
 _KNOWN: Final = (
     "home",
     "reference",
@@ -36,6 +46,10 @@ _KNOWN: Final = (
     "sources",
     "http",
     "presence",
+    "actions",
+    "on_call",
+    "outbox",
+    "decisions",
     "checkpoint_seconds",
     "reload_seconds",
 )
@@ -52,9 +66,13 @@ class RunConfig:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     http: Mapping[str, Any] = field(default_factory=dict)
     presence: Mapping[str, Any] = field(default_factory=dict)
+    decisions: DeskSettings | None = None
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
+    actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    on_call: tuple[str, ...] = ()
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -68,23 +86,87 @@ def load_config(path: Path) -> RunConfig:
     if unknown:
         raise SettingsError(f"{unknown[0]} is not a setting", where=path.name, todo=f"known: {', '.join(_KNOWN)}")
     base = path.resolve().parent
+    engine = parse_settings(_near(_table(data, "engine", path), base), f"{path.name} [engine]")
+    _known_detectors(engine)
     try:
         records = RecordLimits.model_validate(data.get("records", {}))
     except ValidationError as error:
         raise SettingsError(fault_of(error), where=f"{path.name} [records]", todo="see docs/settings.md") from error
+    try:
+        outbox = OutboxSettings.model_validate(data.get("outbox", {}))
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [outbox]", todo="see docs/settings.md") from error
+    actions = {name: _near_files(table, base) for name, table in _table(data, "actions", path).items()}
     reference = data.get("reference")
+    for name in _table(data, "sources", path):
+        if name.startswith(CONTROL_PREFIX) or name == CONTROL_SOURCE:
+            raise SettingsError(f"[sources.{name}] has a name of ours", where=path.name, todo="choose another name")
     return RunConfig(
         home=base / str(data.get("home", "watchbill-home")),
         reference=base / str(reference) if reference else None,
-        engine=parse_settings(_near(_table(data, "engine", path), base), f"{path.name} [engine]"),
+        engine=engine,
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
         presence=_table(data, "presence", path),
+        decisions=_decisions(data, path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
+        actions=actions,
+        on_call=_on_call(_table(data, "on_call", path), actions, path),
+        outbox=outbox,
     )
+
+
+def _on_call(table: dict[str, Any], actions: Mapping[str, Mapping[str, Any]], path: Path) -> tuple[str, ...]:
+    """The names of [on_call], each an action that reaches people."""
+    names = table.pop("actions", [])
+    where = f"{path.name} [on_call]"
+    if table or not isinstance(names, list):
+        raise SettingsError("holds something else than actions = [names]", where=where, todo="see docs/actions.md")
+    for name in names:
+        if not isinstance(name, str) or name not in actions or actions[name].get("kind") == "caep":
+            todo = "name actions that reach people: notify, webhook or command"
+            raise SettingsError("names no [actions.NAME] that can page", where=where, todo=todo)
+    return tuple(names)
+
+
+def _near_files(table: object, base: Path) -> dict[str, Any]:
+    """An action's table with its files beside the settings file."""
+    if not isinstance(table, dict):
+        raise SettingsError("is not a table", where="[actions]", todo="write [actions.NAME] and its settings under it")
+    files = {
+        name: str(base / value) for name, value in table.items() if name.endswith("_file") and isinstance(value, str)
+    }
+    return {**table, **files}
+
+
+def _decisions(data: Mapping[str, Any], path: Path) -> DeskSettings | None:
+    if "decisions" not in data:
+        return None
+    try:
+        settings = DeskSettings.model_validate(_table(data, "decisions", path))
+    except ValidationError as error:
+        where = f"{path.name} [decisions]"
+        raise SettingsError(fault_of(error), where=where, todo="see docs/decide.md") from None
+    if not settings.callers:
+        todo = "add a [decisions.callers.NAME] table with token_env"
+        raise SettingsError("nobody may ask for decisions", where=f"{path.name} [decisions]", todo=todo)
+    return settings
+
+
+def _known_detectors(engine: Settings) -> None:
+    """A detector that does not exist is a typing error here; in settings of the journal it is one of another release."""
+    known = detector_ids()
+    for setting in ("detectors_off", "detectors_shadow"):
+        unknown = [name for name in getattr(engine, setting) if name not in known]
+        if unknown:
+            todo = "`watchbill detectors` lists them"
+            raise SettingsError(f"{unknown[0]} is no detector", where=f"engine.{setting}", todo=todo)
+    if BOUND in engine.detectors_shadow:
+        todo = 'put "mask" into policy.shadow_steps: it is what the bucket does'
+        raise SettingsError(f"{BOUND} bears no evidence", where="engine.detectors_shadow", todo=todo)
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

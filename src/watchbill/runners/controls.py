@@ -6,18 +6,17 @@ Where a control record stands depends on records and their arrival alone, never 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watchbill.records.schema import CONTROL_PREFIX, SCHEMA
+from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
+from watchbill.runners.askrecords import DECISION, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-CONTROL_SOURCE: Final = "watchbill"
 
 
 class Timed(NamedTuple):
@@ -31,15 +30,22 @@ class Timed(NamedTuple):
 def control_table(
     controls: Sequence[tuple[str, dict[str, Any]]], arrival: int, height: int, first: int = 0
 ) -> pa.Table:
-    """Rows of the journal for control records; `height` and `first` make their ids."""
-    rows = [
-        {
-            "source": CONTROL_SOURCE, "id": f"{kind}:{height}:{number}", "time": arrival, "arrival": arrival, "kind": kind,
-            "extra": json.dumps(payload, ensure_ascii=False, sort_keys=True),
+    """Rows of the journal for control records; `height` and `first` make their ids.
+
+    A `wb.decision` is given as columns, any other as what `extra` is to say.
+    """
+    rows = []
+    for number, (kind, payload) in enumerate(controls, start=first):
+        row = {
+            "source": CONTROL_SOURCE,
+            "id": f"{kind}:{height}:{number}",
+            "time": arrival,
+            "arrival": arrival,
+            "kind": kind,
         }
-        for number, (kind, payload) in enumerate(controls, start=first)
-    ]  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+        said = {} if kind == DECISION else {"extra": json.dumps(payload, ensure_ascii=False, sort_keys=True)}
+        rows.append(row | (payload if kind == DECISION else said))
+    return table_of(rows)
 
 
 def with_controls(

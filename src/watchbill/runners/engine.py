@@ -7,7 +7,7 @@ a height; recovery loads it, replays the journal after it, and goes on. What is 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,10 +25,14 @@ from watchbill.records.columns import columns_of
 from watchbill.records.dedup import CONFLICT_REASON, Seen
 from watchbill.records.limits import RecordLimits
 from watchbill.records.quarantine import to_ndjson
+from watchbill.records.schema import CONTROL_SOURCE, DECIDE_SOURCE
 from watchbill.records.validate import stamp_arrival
 from watchbill.rules.bundle import RuleSource, ruleset_of
-from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
-from watchbill.runners.controls import CONTROL_SOURCE, Timed, control_table, runs_of, with_controls
+from watchbill.runners.askrecords import DECISION
+from watchbill.runners.checkpoint import CheckpointWriter, load_checkpoint
+from watchbill.runners.controls import Timed, control_table, runs_of, with_controls
+from watchbill.runners.counts import Counts
+from watchbill.runners.deciding import Decisions
 from watchbill.runners.judging import judge
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
@@ -49,20 +53,6 @@ if TYPE_CHECKING:
     from watchbill.runners.pipeline import Output
 
 _RETRY_SECONDS: Final = 1.0
-
-
-@dataclass
-class Counts:
-    """What a home has taken in."""
-
-    kinds: dict[str, int] = field(default_factory=dict)
-    duplicates: int = 0
-    quarantined: int = 0
-    looks: int = 0
-    decisions: dict[str, int] = field(default_factory=dict)
-    interventions: int = 0
-    first_time: int | None = None
-    last_time: int | None = None
 
 
 class Engine:
@@ -89,6 +79,7 @@ class Engine:
         self.journal = Journal.open(home)
         self.outputs = OutputFiles(home)
         self.reading: set[str] = set()
+        self._writer = CheckpointWriter()
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
@@ -116,6 +107,7 @@ class Engine:
         self.positions: dict[str, dict[str, Any]] = {}
         self.heard: dict[str, Heard] = {}
         self.masking: dict[str, str] = {}
+        self.decisions = Decisions()
         self.counts = Counts()
         self.arrival = 0
         self.done = 0
@@ -128,16 +120,25 @@ class Engine:
         if found is None:
             self.outputs.rewind(0, 0)
             self.outputs.findings.rewind(0)
+            self.outputs.shadow.rewind(0)
         else:
             self._restore(*found)
             # by position, not by height: frames that hold no record share a height
             start = Mark(*found[1]["mark"])
         for _, seq, frame in read_from(self.home, from_seq=self.done, start=start):
             self._again(seq, frame)
+        for columns in self.decisions.left_open(self.pipeline.context.roles, self.pipeline.settings.masks, self.digest):
+            self._control.append((DECISION, columns))
+
+    @property
+    def digest(self) -> str:
+        """Of the settings in force."""
+        return self.kept.in_force.get("digest", "")
 
     def _restore(self, height: int, state: dict[str, Any]) -> None:
         self.outputs.rewind(height, int(state["interventions_bytes"]))
         self.outputs.findings.rewind(int(state.get("findings_bytes", 0)))
+        self.outputs.shadow.rewind(int(state.get("shadow_bytes", 0)))
         # a checkpoint from before the first record names none: nothing was judged under any
         self.pipeline = Pipeline(self.kept.take(state["settings"]) if state["settings"] else self.settings)
         # names first, then the tables, whose arrays index them
@@ -152,6 +153,7 @@ class Engine:
         self.positions = state["positions"]
         self.heard = {name: Heard(last, pauses) for name, (last, pauses) in state["heard"].items()}
         self.masking = state["masking"]
+        self.decisions.restore(state)
         self.counts = Counts(**state["counts"])
         self.arrival, self.done = int(state["arrival"]), height
 
@@ -233,6 +235,11 @@ class Engine:
     def control(self, kind: str, payload: dict[str, Any]) -> None:
         """Journal a control record (`wb.*`) before the next records."""
         self._control.append((kind, payload))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether control records wait for the next commit."""
+        return bool(self._control)
 
     def take(self, batch: Batch, *, live_now: int | None = None) -> int:
         """Journal a batch durably and step over it.
@@ -369,9 +376,11 @@ class Engine:
         columns = columns_of(records, seq)
         output = self.pipeline.step(columns)
         labels = self.pipeline.context.labels
-        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings)
+        self.outputs.write(columns, output.verdicts, labels, output.interventions, output.findings, output.shadow)
+        if output.asked:
+            self.decisions.note(output.asked, records)
         self._hear(records, columns.arrival)
-        self._count(records, output.verdicts.decision, len(output.interventions))
+        self.counts.add(records, output.verdicts.decision, len(output.interventions))
         self.done = seq + records.num_rows
         self.on_step(columns, output)
         if output.interventions:
@@ -379,8 +388,8 @@ class Engine:
 
     def _hear(self, records: pa.Table, arrivals: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Note the rhythm of the source (a frame holds one source's records)."""
-        if records.num_rows:
-            source = records.column("source")[0].as_py()
+        source = records.column("source")[0].as_py() if records.num_rows else DECIDE_SOURCE
+        if source != DECIDE_SOURCE:  # nobody promised to ask at any hour
             self.heard.setdefault(source, Heard()).hear(arrivals)
 
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
@@ -390,6 +399,8 @@ class Engine:
             return judge(self.pipeline, told, seq)
         if kind == "wb.presence":
             return prove(self.pipeline, told, seq)
+        if kind == DECISION:
+            self.decisions.obey(told)
         if kind == "wb.settings":
             before = self.kept.in_force
             settings = self.kept.take(told)
@@ -404,27 +415,16 @@ class Engine:
             self.pipeline.apply(change["table"], self.references.take(change["table"], change["digest"]))
         return []
 
-    def _count(self, records: pa.Table, decisions: np.ndarray[Any, Any], interventions: int) -> None:
-        counts = self.counts
-        for item in pc.value_counts(records.column("kind")).to_pylist():
-            counts.kinds[item["values"]] = counts.kinds.get(item["values"], 0) + item["counts"]
-        if records.num_rows:
-            span = pc.min_max(records.column("time")).as_py()
-            counts.first_time = span["min"] if counts.first_time is None else min(counts.first_time, span["min"])
-            counts.last_time = span["max"] if counts.last_time is None else max(counts.last_time, span["max"])
-        counts.looks += int(decisions.shape[0])
-        for code, number in enumerate(np.bincount(decisions).tolist()):
-            if number:
-                counts.decisions[str(code)] = counts.decisions.get(str(code), 0) + number
-        counts.interventions += interventions
-
     # -- checkpoints -------------------------------------------------------------------------------------------
 
-    def checkpoint(self) -> bool:
-        """Write the state at the height that is stepped over.
+    def checkpoint(self, *, wait: bool = True) -> bool:
+        """Write the state at the height that is stepped over; `wait` = False writes it beside what goes on.
 
-        False (and said) when the disk did not take it: the journal holds everything, and the next one comes.
+        False (and said) when the disk did not take it: the journal holds everything, and the next one comes. Without
+        waiting that is told the next time, and nothing is done while the last one is still being written.
         """
+        if not wait and self._writer.busy:
+            return True
         mark = read_mark(self.home) or Mark(0, 0, 0, 0)
         while True:
             try:
@@ -436,15 +436,20 @@ class Engine:
         state: dict[str, Any] = self.pipeline.snapshot()
         state |= {f"seen/{key}": value for key, value in self.seen.snapshot().items()}
         state |= {
-            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
+            "interventions_bytes": marked, "findings_bytes": self.outputs.findings.length,
+            "shadow_bytes": self.outputs.shadow.length, "mark": [mark.file, mark.offset, mark.height, mark.arrival], "references": dict(self.references.in_force),
             "positions": self.positions, "masking": self.masking, "settings": self.kept.in_force,
             "arrival": self.arrival, "counts": vars(self.counts),
             "heard": {name: [heard.last, heard.pauses] for name, heard in self.heard.items()},
         }  # fmt: skip
+        state |= self.decisions.snapshot()
         if self.rules_kept.in_force:
             state["rules"] = {"in_force": self.rules_kept.in_force, "state": self.pipeline.rules.snapshot()}
         try:
-            save_checkpoint(self.home, self.done, state)
+            self._writer.wait()
+            self._writer.start(self.home, self.done, state)
+            if wait:
+                self._writer.wait()
         except OSError as error:
             why = error.strerror or type(error).__name__
             self.on_full(
@@ -455,6 +460,8 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the home."""
+        with suppress(OSError):
+            self._writer.wait()
         self.journal.close()
 
 

@@ -1,4 +1,7 @@
-"""findings.ndjson: what users' rules found, in order of seq; what was written after a checkpoint is cut off and comes again."""
+"""findings.ndjson and shadow.ndjson, rows in order of seq; what was written after a checkpoint is cut off and comes again.
+
+Findings are what users' rules found; shadow rows are what would have been done (runners/shading.py).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FINDINGS: Final = "findings.ndjson"
+SHADOW: Final = "shadow.ndjson"
 
 
 class FindingsFile:
-    """The findings of a home; `length` in bytes goes into the checkpoint, `rewind` takes it back."""
+    """The findings (or the shadow rows) of a home; `length` in bytes goes into the checkpoint, `rewind` takes it back."""
 
-    def __init__(self, home: Path) -> None:
-        self.path = home / FINDINGS
+    def __init__(self, home: Path, name: str = FINDINGS) -> None:
+        self.path = home / name
         self.length = 0
 
     def rewind(self, length: int) -> None:
@@ -44,8 +48,8 @@ class FindingsFile:
         return self.length
 
     def publish(self, out: Path) -> None:
-        """Copy it into a folder of outputs (empty when there are no findings)."""
+        """Copy it into a folder of outputs (empty when there are no rows)."""
         if self.path.exists():
-            shutil.copyfile(self.path, out / FINDINGS)
+            shutil.copyfile(self.path, out / self.path.name)
         else:
-            (out / FINDINGS).write_bytes(b"")
+            (out / self.path.name).write_bytes(b"")

@@ -39,9 +39,11 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     if at < 0 or (case is None and verdict.case):
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
+    pipeline.shade.grow(at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
     pipeline.proofs = grown(pipeline.proofs, at + 1)
-    pipeline.proofs[at : at + 1] = np.zeros(1, PROOF)  # a person's word is stronger than any proof
+    for proofs in (pipeline.proofs, pipeline.shade.proofs):  # a person's word is stronger than any proof
+        proofs[at : at + 1] = np.zeros(min(1, proofs.shape[0]), PROOF)
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
         old, new = _held(pipeline, at, case, verdict.time)
@@ -49,6 +51,8 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
         pipeline.frozen[at] = 0
         for detector in pipeline.detectors:
             detector.forgive(at)
+        if pipeline.shade.ladder:
+            release(pipeline.shade.standing, at)
         old, new = release(pipeline.standing, at)
     if old == new:
         return []
@@ -61,11 +65,17 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
 
 
 def _held(pipeline: Pipeline, at: int, case: Case | None, time: int) -> tuple[int, int]:
-    """Hold a confirmed account; where settings take no steps for its role, nothing is held."""
+    """Hold a confirmed account; where settings take no steps for its role, nothing is held.
+
+    In a step that settings put in shadow nobody is held: the next lower one stands.
+    """
     roster = pipeline.context.roster
     post, _ = post_at(roster.first, roster.posts, at, time)
     role = int(roster.posts[post]["role"]) if post >= 0 else pipeline.context.roles.index("unknown")
     old = int(pipeline.standing["step"][at])
     if not pipeline.steps[role]:
         return old, old
-    return hold(pipeline.standing, at, case.step_worst if case is not None else 0)
+    worst = case.step_worst if case is not None else 0
+    if pipeline.shade.ladder:
+        hold(pipeline.shade.standing, at, worst)
+    return hold(pipeline.standing, at, worst, pipeline.enforced)

@@ -5,16 +5,20 @@ A batch is acknowledged (an HTTP sender gets its 202) only when its frame is on 
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
+from watchbill.runners.acting import open_dispatcher, receivers_of, standing_in
 from watchbill.runners.clock import Clock, SystemClock
+from watchbill.runners.desk import Desk
 from watchbill.runners.engine import Engine
-from watchbill.runners.inbox import take_inbox
+from watchbill.runners.inbox import put, take_inbox
 from watchbill.runners.local import (
     SEAL_SECONDS_MAX,
     SEGMENT_ROWS,
@@ -24,6 +28,7 @@ from watchbill.runners.local import (
     masking_of,
     publish,
 )
+from watchbill.runners.presencekeys import PresenceKeys
 from watchbill.runners.references import read_folder
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
@@ -32,7 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watchbill.records.batch import Batch
+    from watchbill.responses.caep import Caep
     from watchbill.runners.config import RunConfig
+    from watchbill.runners.desk import Waiting as Asked
+    from watchbill.runners.dispatch import Dispatcher
+    from watchbill.runners.proving import Proof
     from watchbill.sources.base import Source
 
 
@@ -49,7 +58,33 @@ class Door(Protocol):
         """Host and port, once started."""
 
 
+@dataclass(frozen=True)
+class PresenceService:
+    """Proofs of presence by keys: [presence] of the settings, the home's keys, the way of a proof to the engine, the clock (epoch ms)."""
+
+    table: Mapping[str, Any]
+    keys: PresenceKeys
+    hand: Callable[[Proof], None]
+    now_ms: Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the HTTP server serves besides ingest; None where settings do not ask for it.
+
+    `receivers`: the actions whose receivers of security events manage their streams here.
+    """
+
+    desk: Desk | None = None
+    receivers: Sequence[Caep] = ()
+    presence: PresenceService | None = None
+
+
 _WAIT_SECONDS: Final = 0.2
+_TELL_SECONDS: Final = 0.02
+"""Decisions that nobody's next ask takes along are journaled after so long."""
+_SWITCH_SECONDS: Final = 0.0005
+"""How long a thread keeps the interpreter: the engine must not hold up the answers for the 5 ms that are usual."""
 _INBOX_SECONDS: Final = 1.0
 _GROUP_MAX: Final = 64
 
@@ -70,10 +105,14 @@ class _Waiting:
 
 
 class LiveRunner:
-    """A running Watchbill. `run` blocks until `stop()`; `address` is where HTTP ingest listens, once it does."""
+    """A running Watchbill. `run` blocks until `stop()`; `address` is where HTTP listens, once it does.
+
+    `desk` takes asks where the settings have [decisions]; `runners.desk.Calls` asks it from the same process.
+    """
 
     def __init__(
-        self, config: RunConfig, *, door: Callable[[Sequence[QueueSource], Mapping[str, Any]], Door] | None = None,
+        self, config: RunConfig, *,
+        door: Callable[[Sequence[QueueSource], Mapping[str, Any], Services], Door] | None = None,
         clock: Clock | None = None, progress: Progress | None = None,
     ) -> None:  # fmt: skip
         self.config = config
@@ -81,15 +120,24 @@ class LiveRunner:
         self.clock = clock or SystemClock()
         self.progress = progress or Progress()
         self.sources = [open_source(name, dict(table)) for name, table in config.sources.items()]
-        if not self.sources:
+        self.desk = self._open_desk()
+        if not self.sources and self.desk is None:
             raise SettingsError("there is no source", where="[sources]", todo="add a [sources.NAME] table")
         self.address: tuple[str, int] | None = None
         self.ready = threading.Event()
-        self._stop = threading.Event()
-        self._queue: queue.Queue[_Waiting] = queue.Queue(_GROUP_MAX)
+        self._stop, self._proven = threading.Event(), threading.Event()
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(_GROUP_MAX)
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
+        self.dispatcher: Dispatcher | None = None
+
+    def _open_desk(self) -> Desk | None:
+        config = self.config
+        if config.decisions is None:
+            return None
+        bridge = config.engine.policy.bridge_url
+        return Desk(config.decisions, self._wake, shut=True, bridge=bridge, proving=bool(config.presence))
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -105,8 +153,10 @@ class LiveRunner:
         began = self.clock.monotonic()
         check_places(self.config.home, self.config.home / "out")
         loaded = read_folder(self.config.reference, self.config.engine)
-        engine = Engine(self.config.home, self.config.engine, self.clock, limits=self.config.records)
-        engine.on_full = self.progress.on_phase
+        engine = self._open_engine()
+        engine.on_full = self._on_full
+        if self.desk is not None:  # a process that ended before left decisions to tell
+            engine.tell(self.clock.now_ms())
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
@@ -117,15 +167,26 @@ class LiveRunner:
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
+            if self.dispatcher is not None:
+                self.dispatcher.start()
+            if self.desk is not None:
+                self.desk.shut = False
             self.ready.set()
             self._loop(engine, sealer)
+            engine.tell(self.clock.now_ms())
             engine.checkpoint()
         finally:
             self._stop.set()
+            if self.desk is not None:
+                self.desk.shut = True
+                self.desk.refuse(self.desk.drain())
             if self._web is not None:
                 self._web.should_exit = True
             self._settle_rest()
             engine.close()
+            if self.dispatcher is not None:
+                self.dispatcher.stop()
+                self.dispatcher.outbox.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
         for thread in threads:
             thread.join(timeout=5)
@@ -134,6 +195,21 @@ class LiveRunner:
         if self._failed:
             raise self._failed[0]
         return summary
+
+    def _open_engine(self) -> Engine:
+        """The engine, with the dispatcher of actions hearing what it says from the first row that recovery makes."""
+        config, clock = self.config, self.clock
+        dispatcher = self.dispatcher = open_dispatcher(config, clock, self.progress.on_phase)
+        if dispatcher is None:
+            return Engine(config.home, config.engine, clock, limits=config.records)
+        try:
+            said = dispatcher.hearer(config.home / "interventions.ndjson")
+            engine = Engine(config.home, config.engine, clock, limits=config.records, on_said=said)
+        except BaseException:
+            dispatcher.outbox.close()
+            raise
+        said([])
+        return engine
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -183,22 +259,28 @@ class LiveRunner:
         checkpoint = reload = looked = self.clock.monotonic()
         self._inbox(engine)
         while not self._stop.is_set() and not self.progress.stop():
-            group = self._group()
-            if group:
-                self._take(engine, group)
-            elif self._living == 0 and self._queue.empty():
+            group = self._group(_TELL_SECONDS if engine.waiting else _WAIT_SECONDS)
+            asked = self.desk.drain() if self.desk is not None else []
+            if group or asked:
+                self._take(engine, group, asked)
+            elif self._living == 0 and self._queue.empty() and self.desk is None:
                 return
+            elif self.desk is not None:
+                engine.tell(self.clock.now_ms())
             now = self.clock.monotonic()
-            if now - looked > _INBOX_SECONDS:
+            if now - looked > _INBOX_SECONDS or self._proven.is_set():
                 looked = now
+                self._proven.clear()
                 self._inbox(engine)
+                if self.dispatcher is not None:
+                    self.dispatcher.sweep(standing_in(engine))
             if now - reload > self.config.reload_seconds:
                 reload = now
                 self._reload(engine)
                 sealer.check()
             if now - checkpoint > self.config.checkpoint_seconds:
                 checkpoint = now
-                engine.checkpoint()
+                engine.checkpoint(wait=False)
                 self._tell(engine)
 
     def _inbox(self, engine: Engine) -> None:
@@ -216,26 +298,49 @@ class LiveRunner:
         except OSError as error:
             self.progress.on_phase(f"status and cases could not be written ({error.strerror})")
 
-    def _group(self) -> list[_Waiting]:
+    def _wake(self) -> None:
+        """Somebody asks: the engine looks at the desk at once (it does anyway when it is busy)."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+
+    def _on_full(self, why: str) -> None:
+        """The disk takes nothing: callers are told at once, until it does again."""
+        if self.desk is not None:
+            self.desk.shut = True
+        self.progress.on_phase(why)
+
+    def _group(self, seconds: float) -> list[_Waiting]:
         """What waits now; several sources' batches share one commit."""
         group: list[_Waiting] = []
         try:
-            group.append(self._queue.get(timeout=_WAIT_SECONDS))
+            first = self._queue.get(timeout=seconds)
             while len(group) < _GROUP_MAX:
-                group.append(self._queue.get_nowait())
+                if first is not None:
+                    group.append(first)
+                first = self._queue.get_nowait()
         except queue.Empty:
             pass
         return group
 
-    def _take(self, engine: Engine, group: Sequence[_Waiting]) -> None:
+    def _take(self, engine: Engine, group: Sequence[_Waiting], asked: Sequence[Asked] = ()) -> None:
+        now = self.clock.now_ms()
+        batches, rows = [waiting.batch for waiting in group], dict[str, dict[str, Any]]()
         try:
-            height = engine.take_all([waiting.batch for waiting in group], live_now=self.clock.now_ms())
+            if self.desk is not None and asked:
+                looks, rows = self.desk.looks(asked, engine, now)
+                batches += [looks] if looks is not None else []
+            height = engine.take_all(batches, live_now=now)
         except Exception as error:
             for waiting in group:
                 waiting.settle(error)
+            if self.desk is not None:
+                self.desk.refuse(asked)
             raise
         for waiting in group:
             waiting.settle(height)
+        if self.desk is not None:
+            self.desk.settle(asked, rows, engine)
+            self.desk.shut = False
         self.progress.on_batch(engine, engine.positions)
 
     def _reload(self, engine: Engine) -> None:
@@ -253,19 +358,24 @@ class LiveRunner:
     def _settle_rest(self) -> None:
         while True:
             try:
-                self._queue.get_nowait().settle(ConnectionAbortedError("the runner stopped"))
+                waiting = self._queue.get_nowait()
             except queue.Empty:
                 return
+            if waiting is not None:
+                waiting.settle(ConnectionAbortedError("the runner stopped"))
 
     # -- http --------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
-        if not doors:
+        receivers = receivers_of(self.dispatcher.actions) if self.dispatcher is not None else ()
+        presence = self._presence()
+        if not doors and self.desk is None and not receivers and presence is None:
             return
+        sys.setswitchinterval(_SWITCH_SECONDS)
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
-        web = self._web = self._door(doors, self.config.http)
+        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers, presence))
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)
@@ -273,6 +383,19 @@ class LiveRunner:
             raise SettingsError("cannot listen there", where="[http]", todo="Choose a port that nobody else uses")
         self.address = web.address()
         self.progress.on_phase(f"listening on {self.address[0]}:{self.address[1]}")
+
+    def _presence(self) -> PresenceService | None:
+        config = self.config
+        if not config.presence:
+            return None
+        keys = PresenceKeys(config.home)
+        return PresenceService(config.presence, keys, self._hand, self.clock.now_ms)
+
+    def _hand(self, proof: Proof) -> None:
+        """Leave a proof for the engine, which looks for it at once."""
+        put(self.config.home, proof)
+        self._proven.set()
+        self._wake()
 
 
 def _serve(web: Door, ended: Callable[[], None]) -> None:

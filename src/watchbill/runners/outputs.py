@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,10 +24,10 @@ from watchbill.ledger.frames import unpack_lines
 from watchbill.ledger.journal import read_from
 from watchbill.records.batch import Quarantined
 from watchbill.responses.policy import DECISIONS
-from watchbill.runners.findings import FindingsFile
+from watchbill.runners.findings import SHADOW, FindingsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from watchbill.records.columns import Columns
@@ -47,20 +48,52 @@ VERDICTS: Final = pa.schema(
     ]
 )
 _ROW_GROUP: Final = 1 << 18
+_NAMED: Final = ["source", "id", "time", "account"]
 
 
-def verdict_table(columns: Columns, verdicts: Verdicts, labels: list[str]) -> pa.Table:
-    """Rows of verdicts.parquet for the looks of a batch."""
-    rows = pa.array(verdicts.row)
-    named = columns.table.select(["source", "id", "time", "account"]).take(rows)
-    decisions = pa.DictionaryArray.from_arrays(pa.array(verdicts.decision.astype(np.int8)), pa.array(DECISIONS))
-    codes = pa.array(verdicts.reason.astype(np.int32), mask=verdicts.reason == 0)
-    reasons = pa.DictionaryArray.from_arrays(codes, pa.array(labels))
+_DECISIONS: Final = pa.array(DECISIONS, pa.string())
+_FLUSH_LOOKS: Final = 1 << 14
+"""Verdicts are written in pieces of this many: a decision at a time would cost more than deciding."""
+
+
+@dataclass(slots=True)
+class _Said:
+    """Verdicts of one step that are not in the file yet; `labels` is what `reason` indexes."""
+
+    columns: Columns
+    verdicts: Verdicts
+    labels: list[str]
+
+
+def verdict_table(said: Sequence[_Said]) -> pa.Table:
+    """Rows of verdicts.parquet for the looks of some steps, all under the same labels."""
+    named = pa.concat_tables(
+        [one.columns.table.select(_NAMED).take(pa.array(one.verdicts.row, pa.int32())) for one in said]
+    )
+    seq, decision, reason, score, left = (
+        np.concatenate(parts)
+        for parts in zip(
+            *(
+                (
+                    v.columns.seq[v.verdicts.row],
+                    v.verdicts.decision,
+                    v.verdicts.reason,
+                    v.verdicts.score,
+                    v.verdicts.left,
+                )
+                for v in said
+            ),
+            strict=True,
+        )
+    )
+    decisions = pa.DictionaryArray.from_arrays(pa.array(decision.astype(np.int8)), _DECISIONS)
+    codes = pa.array(reason.astype(np.int32), mask=reason == 0)
+    reasons = pa.DictionaryArray.from_arrays(codes, pa.array(said[0].labels, pa.string()))
     return pa.Table.from_arrays(
         [
-            pa.array(columns.seq[verdicts.row]), *(named.column(i).cast(VERDICTS.field(i + 1).type) for i in range(4)),
-            decisions.cast(pa.string()), pa.array(verdicts.reason > 0), reasons.cast(pa.string()),
-            pa.array(verdicts.score.astype(np.float64)), pa.array(verdicts.left.astype(np.float64)),
+            pa.array(seq), *(named.column(i).cast(VERDICTS.field(i + 1).type) for i in range(4)),
+            decisions.cast(pa.string()), pa.array(reason > 0), reasons.cast(pa.string()),
+            pa.array(score.astype(np.float64)), pa.array(left.astype(np.float64)),
         ],
         schema=VERDICTS,
     )  # fmt: skip
@@ -75,7 +108,10 @@ class OutputFiles:
         self.parts.mkdir(parents=True, exist_ok=True)
         self.interventions = home / "interventions.ndjson"
         self.findings = FindingsFile(home)
+        self.shadow = FindingsFile(home, SHADOW)
         self._writer: pq.ParquetWriter | None = None
+        self._said: list[_Said] = []
+        self._looks = 0
         self._from = 0
         self._bytes = 0
 
@@ -91,7 +127,7 @@ class OutputFiles:
 
     def write(
         self, columns: Columns, verdicts: Verdicts, labels: list[str], interventions: Iterable[dict[str, Any]],
-        findings: Iterable[dict[str, Any]] = (),
+        findings: Iterable[dict[str, Any]] = (), shadow: Iterable[dict[str, Any]] = (),
     ) -> None:  # fmt: skip
         """Append what one step said.
 
@@ -100,15 +136,26 @@ class OutputFiles:
         """
         try:
             if verdicts.row.shape[0]:
-                if self._writer is None:
-                    self._writer = pq.ParquetWriter(
-                        self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1
-                    )
-                self._writer.write_table(verdict_table(columns, verdicts, labels), row_group_size=_ROW_GROUP)
+                if self._said and self._said[0].labels is not labels:
+                    self._flush()
+                self._said.append(_Said(columns, verdicts, labels))
+                self._looks += verdicts.row.shape[0]
+                if self._looks >= _FLUSH_LOOKS:
+                    self._flush()
             self.findings.write(findings)
+            self.shadow.write(shadow)
         except OSError as error:
             raise _full(error, self.home) from error
         self.say(interventions)
+
+    def _flush(self) -> None:
+        if not self._said:
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1)
+        table = verdict_table(self._said)
+        self._said, self._looks = [], 0
+        self._writer.write_table(table, row_group_size=_ROW_GROUP)
 
     def say(self, interventions: Iterable[dict[str, Any]]) -> None:
         """Append interventions.
@@ -133,6 +180,7 @@ class OutputFiles:
             LedgerFull: as `write`.
         """
         try:
+            self._flush()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
@@ -142,12 +190,14 @@ class OutputFiles:
             if self.interventions.exists():
                 _sync(self.interventions)
             self.findings.mark()
+            self.shadow.mark()
         except OSError as error:
             raise _full(error, self.home) from error
         return self._bytes
 
     def drop(self) -> None:
         """Let go of the running part; the next rewind removes it."""
+        self._said, self._looks = [], 0
         if self._writer is not None:
             with suppress(OSError):
                 self._writer.close()
@@ -172,6 +222,7 @@ class OutputFiles:
         else:
             (out / "interventions.ndjson").touch()
         self.findings.publish(out)
+        self.shadow.publish(out)
 
 
 def _full(error: OSError, home: Path) -> LedgerFull:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from watchbill.context.lone import device_of
 from watchbill.core.hashing import hash_text
-from watchbill.responses.policy import NONE, STEP_UP, STEPS
+from watchbill.responses.policy import NONE, STEP_UP, STEPS, standing_at
 from watchbill.responses.presence import (
     BY_DEVICE,
     BY_SESSION,
@@ -25,6 +25,8 @@ from watchbill.responses.presence import (
 from watchbill.runners.learning import until_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from watchbill.runners.pipeline import Pipeline
 
 PRESENCE: Final = "wb.presence"
@@ -59,7 +61,8 @@ def prove(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     """Put a proof into force from `seq` on; the row of interventions.ndjson that it makes.
 
     One that came before (by id), is older than the step, or is about an account that has nothing to prove (none known, no
-    step, a higher one, or one that a person confirmed) changes nothing.
+    step, a higher one, or one that a person confirmed) changes nothing. What would have been done (runners/shading.py) is
+    answered likewise.
     """
     proof = Proof.model_validate(told)
     if not pipeline.book.hear(proof.id):
@@ -67,25 +70,46 @@ def prove(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     at = pipeline.context.accounts.find(proof.account)
     if not 0 <= at < pipeline.standing.shape[0]:
         return []
-    standing, row = pipeline.standing[at : at + 1], pipeline.proofs[at : at + 1]
-    if int(standing["step"][0]) != STEP_UP or standing["held"][0] or proof.time < int(row["stepped"][0]):
+    shade = pipeline.shade
+    over = _free(pipeline, pipeline.standing, pipeline.proofs, pipeline.enforced, at, proof)
+    heard = (
+        _free(pipeline, shade.standing, shade.proofs, np.ones_like(shade.shadowed), at, proof) if shade.ladder else over
+    )
+    case = pipeline.book.proven(proof.account, over=bool(heard)) if heard is not None else None
+    if over is None:
         return []
-    if proof.time >= int(standing["until"][0]):
-        return []
-    by, name = (BY_DEVICE, proof.device) if proof.device else (BY_SESSION, proof.session)
-    policy = pipeline.settings.policy
-    until = proof.time + span_of(policy)
-    if not put_key(pipeline.proofs, at, by, hash_text(name), proof.time, until, float(np.log(policy.step_up_at))):
-        return []
-    over = not row["elsewhere"][0]
-    if over:
-        row["rest_until"] = standing["until"]
-        standing["step"], standing["until"] = NONE, 0
+    if case is None:
+        case = next((one.id for one in pipeline.book.of(proof.account)), None)
+    standing = pipeline.standing[at]
     lone = device_of(proof.account)
     place = {"device": proof.device} if proof.device else {"session": proof.session}
     return [{
         "seq": seq, "id": proof.id, "time": proof.time, **({"device": lone} if lone else {"account": proof.account}),
-        "step": STEPS[int(standing["step"][0])], "until": until_of(int(standing["until"][0])),
-        "case": pipeline.book.proven(proof.account, over=over), "evidence": {},
-        "proof": {"how": HOWS[KEY], **place, "until": until},
+        "step": STEPS[int(standing["step"])], "until": until_of(int(standing["until"])), "case": case, "evidence": {},
+        "proof": {"how": HOWS[KEY], **place, "until": proof.time + span_of(pipeline.settings.policy)},
     }]  # fmt: skip
+
+
+def _free(
+    pipeline: Pipeline, standings: NDArray[np.void], proofs: NDArray[np.void], enforced: NDArray[np.uint8], at: int,
+    proof: Proof,
+) -> bool | None:  # fmt: skip
+    """Free the place of a proof in one of the two ladders: whether the account's step is over with it, None = it changed nothing.
+
+    What counts is the standing as it is at that time: an ended session that is over by the clock asks for presence.
+    """
+    standing, row = standings[at : at + 1], proofs[at : at + 1]
+    settled = standing_at(standing, proof.time, pipeline.spans, enforced)
+    if int(settled["step"][0]) != STEP_UP or settled["held"][0] or proof.time < int(row["stepped"][0]):
+        return None
+    by, name = (BY_DEVICE, proof.device) if proof.device else (BY_SESSION, proof.session)
+    policy = pipeline.settings.policy
+    until = proof.time + span_of(policy)
+    if not put_key(proofs, at, by, hash_text(name), proof.time, until, float(np.log(policy.step_up_at))):
+        return None
+    standing[:] = settled
+    over = not row["elsewhere"][0]
+    if over:
+        row["rest_until"] = standing["until"]
+        standing["step"], standing["until"] = NONE, 0
+    return over

@@ -6,7 +6,7 @@ higher; it adds nothing to the guarantee number of later events, and what it ask
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from watchbill.context.context import Context
     from watchbill.records.columns import Columns
     from watchbill.rules.ruleset import RuleSet
+
+BUDGET_RULE: Final = "watchbill.budget"
+BUDGET_TITLE: Final = "The budget of steps is spent: a feed is probably broken"
 
 
 def rule_on(
@@ -46,6 +49,22 @@ def rule_on(
             reached = np.nextafter(np.float32(limits[STEPS.index(finding.step)]), np.float32(np.inf))
             guarantee[at[finding.row]] = max(guarantee[at[finding.row]], reached)
     return [row_of(rules, finding, columns) for finding in found]
+
+
+def spent_budget(alerts: NDArray[np.int32], events: NDArray[np.void], columns: Columns) -> list[dict[str, Any]]:
+    """Rows of findings.ndjson: an hour's budget of steps is spent; about the firm's data, naming nobody.
+
+    Args:
+        alerts: int32[k], indexes into `events` (EVENT) at which it turned out so.
+    """
+    rows = events["row"][alerts].tolist()
+    return [
+        {
+            "seq": int(columns.seq[row]), "id": columns.text("id", row), "time": int(columns.time[row]), "account": "",
+            "device": "", "rule": BUDGET_RULE, "title": BUDGET_TITLE, "level": "high", "mode": "act", "step": "none",
+        }
+        for row in rows
+    ]  # fmt: skip
 
 
 def name_rules(findings: list[dict[str, Any]], interventions: list[dict[str, Any]], book: CaseBook) -> None:

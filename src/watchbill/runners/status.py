@@ -9,10 +9,13 @@ import numpy as np
 from watchbill.cases.tally import tally
 from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
+from watchbill.responses.budget import hour_of, room
+from watchbill.responses.policy import STEPS, standing_at
 from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from watchbill.runners.engine import Engine
+    from watchbill.runners.pipeline import Pipeline
 
 
 def sources_of(engine: Engine, now: int | None = None) -> dict[str, dict[str, Any]]:
@@ -21,13 +24,45 @@ def sources_of(engine: Engine, now: int | None = None) -> dict[str, dict[str, An
     Only a source that the running command reads can be silent; one of an earlier command has ended. A live source that
     never sent a record is silent: somebody set it up for something.
     """
-    clock = engine.arrival if now is None else max(now, engine.arrival)
+    clock = clock_of(engine, now)
     out = {}
     for name in sorted({*engine.heard, *engine.reading}):
         heard = engine.heard.get(name, Heard())
         silent = name in engine.reading and (heard.silent(clock) or (heard.last is None and now is not None))
         out[name] = {"last_arrival": heard.last, "lag_ms": heard.lag_ms(clock), "silent": silent}
     return out
+
+
+def clock_of(engine: Engine, now: int | None) -> int:
+    """The clock of arrival (epoch ms), moved on by `now` when live."""
+    return engine.arrival if now is None else max(now, engine.arrival)
+
+
+def standing_counts(pipeline: Pipeline, now: int) -> dict[str, int]:
+    """Step -> accounts and devices under it at `now`; what is over by then does not count, whoever sent no record since."""
+    settled = standing_at(pipeline.standing, now, pipeline.spans, pipeline.enforced)
+    held = np.bincount(settled["step"], minlength=len(STEPS)).tolist()
+    return {step: count for step, count in zip(STEPS, held, strict=True) if count and step != "none"}
+
+
+def shadow_of(pipeline: Pipeline) -> dict[str, Any]:
+    """What is in shadow, who reads it, and how much there was."""
+    policy, shade = pipeline.settings.policy, pipeline.shade
+    return {
+        "mode": policy.mode, "steps": list(policy.shadow_steps), "owner": pipeline.settings.shadow_owner,
+        "detectors": dict(shade.heard), "rows": dict(shade.rows),
+    }  # fmt: skip
+
+
+def budget_said(pipeline: Pipeline, now: int) -> dict[str, int]:
+    """The budget of steps in the running hour, and how often it was spent since the beginning."""
+    rows = pipeline.shade.budget if pipeline.shade.ladder else pipeline.budget
+    running = rows["hour"] == hour_of(now)
+    return {
+        "room": int(sum(room(row) for row in rows)), "spent": int(rows["spent"][running].sum()),
+        "refused": int(rows["refused"][running].sum()), "hours_spent": int(rows["hours_spent"].sum()),
+        "refused_ever": int(rows["refused_ever"].sum()),
+    }  # fmt: skip
 
 
 def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
@@ -49,6 +84,8 @@ def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
         "sources": sources,
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
         "verdicts": tally(pipeline.book.cases.values()), "prior_shift_nats": round(pipeline.shift, 4),
+        "standing": standing_counts(pipeline, clock_of(engine, now)), "shadow": shadow_of(pipeline),
+        "budget": budget_said(pipeline, clock_of(engine, now)),
         "unattended": sum(case.unattended for case in pipeline.book.cases.values()),
         "gates": {
             "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == CLOSED)),
@@ -85,6 +122,10 @@ def findings(engine: Engine) -> list[dict[str, Any]]:
         if names.left_out:
             text = f"mentions of {names.what} past limits.{names.what}_max: they are recorded, but hold no standing"
             out.append({"kind": "limit", "count": names.left_out, "text": text})
+    spent = budget_said(engine.pipeline, engine.arrival)
+    if spent["refused"]:
+        text = "accounts whom the hour's budget of steps kept from a step: a feed is probably broken"
+        out.append({"kind": "budget", "count": spent["refused"], "text": text})
     for name, why in engine.references.refused.items():
         out.append({"kind": "reference", "count": 1, "text": f"{name}: {why}"})
     return out

@@ -26,8 +26,12 @@ FIELDS: Final = (
     "success", "lone",
 )  # fmt: skip
 """Fields of EVENT that are kept, where EVENT has them: what the policy reads, and what tells events apart."""
-SCORES: Final = ("guarantee", "left", "may", *(f"whence.{name}" for name in WHENCE.names or ()))
-"""Log guarantee number (nats), tokens left, what settings let the role's steps be, and where the event comes from."""
+SCORES: Final = (
+    "guarantee", "left", "may", "sure", "joined", "evidence", *(f"whence.{name}" for name in WHENCE.names or ()),
+)  # fmt: skip
+"""Log guarantee number (nats), tokens left, what settings let the role's steps be, the number of canaries alone (no budget
+holds that back), the number with what shadow detectors said, the kind of evidence (responses.budget), and where the event
+comes from (responses.presence.WHENCE)."""
 _ROW_GROUP: Final = 1 << 18
 
 
@@ -49,13 +53,23 @@ class Trace:
         guarantee: NDArray[np.float32],
         left: NDArray[np.float32],
         steps: NDArray[np.uint8],
+        sure: NDArray[np.float32],
+        joined: NDArray[np.float32],
+        kinds: NDArray[np.uint8],
         whence: NDArray[np.void],
     ) -> None:
         """Add the n events of one piece: EVENT[n], float32[n] each, `steps` uint8[roles], WHENCE[n]."""
         if not events.shape[0]:
             return
         columns: dict[str, Any] = {name: np.ascontiguousarray(events[name]) for name in kept_fields()}
-        columns |= {"guarantee": guarantee, "left": left, "may": steps[events["role"]]}
+        columns |= {
+            "guarantee": guarantee,
+            "left": left,
+            "may": steps[events["role"]],
+            "sure": sure,
+            "joined": joined,
+            "evidence": kinds,
+        }
         columns |= {f"whence.{name}": np.ascontiguousarray(whence[name]) for name in WHENCE.names or ()}
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
         if self._writer is None:

@@ -8,6 +8,7 @@ gets a refusal instead of a grant that it could not keep.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from watchbill.core.bridge import bridge_url
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 EVALUATION_PATH: Final = "/access/v1/evaluation"
 EVALUATIONS_PATH: Final = "/access/v1/evaluations"
+PRESENCE_BASE: Final = "/presence/v1"
+"""Under which web/presence.py serves; here, so that answering loads no WebAuthn."""
 METADATA_PATH: Final = "/.well-known/authzen-configuration"
 OBLIGATIONS: Final = ("step-up", "session_termination", "custom")
 SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
@@ -121,6 +124,7 @@ def _question(given: Mapping[str, Any], request: str) -> Question:
     own = _object(subject.get("properties", {}), "subject.properties")
     extra = _object(action.get("properties", {}), "action.properties")
     texts = {key: _optional(context, own, key) for key in _TEXTS}
+    _address(texts["ip"])
     lone = kind == "device"
     if lone:
         texts["device"] = identity
@@ -136,6 +140,14 @@ def _question(given: Mapping[str, Any], request: str) -> Question:
     able = context.get("obligations_supported")
     known = None if able is None else frozenset(_texts(able, "context.obligations_supported")) & set(OBLIGATIONS)
     return Question(ask, known)
+
+
+def _address(text: str) -> None:
+    try:
+        if text:
+            ip_address(text)
+    except ValueError:
+        raise ProtocolError("ip is neither an IPv4 nor an IPv6 address") from None
 
 
 def _kind(name: str) -> str:
@@ -186,10 +198,11 @@ def _count(value: object, name: str) -> int | None:
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
-def answer(question: Question, decided: Decided, bridge: str = "") -> dict[str, Any]:
+def answer(question: Question, decided: Decided, *, bridge: str = "", prove: str = "") -> dict[str, Any]:
     """One evaluation response. A grant that needs an obligation which the caller cannot carry out is a denial.
 
     `bridge` is the firm's template (`bridge_url` of `[policy]`): whatever is decided, the recipient can be called through it.
+    `prove` is where the caller begins a proof of presence by a key (web/presence.py); named where one is asked for.
     """
     obligations = _obligations(question.ask, decided)
     needed = {one["type"] for one in obligations}
@@ -206,6 +219,8 @@ def answer(question: Question, decided: Decided, bridge: str = "") -> dict[str, 
         ours["why"] = decided.why
     if call := bridge_url(bridge, question.ask.waybill, question.ask.account):
         ours["call"] = {"via": "bridge", "url": call}
+    if prove and decided.decision == "step_up" and question.ask.account and question.ask.session:
+        ours["prove"] = prove
     context: dict[str, Any] = {VENDOR: ours}
     if obligations:
         context["obligations"] = obligations

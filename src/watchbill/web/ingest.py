@@ -9,23 +9,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import math
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.applications import Starlette
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from watchbill.core.errors import LedgerFull, SettingsError
-from watchbill.core.settings import fault_of
+from watchbill.core.errors import LedgerFull
 from watchbill.records.lines import BLOCK_BYTES, DamagedError, Gunzip
 from watchbill.sources.http import QueueSource
 
@@ -237,65 +233,9 @@ def _unpack(body: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def ingest_app(
+def ingest_routes(
     sources: Sequence[QueueSource], settings: ServerSettings | None = None, clock: Callable[[], float] = time.monotonic
-) -> Starlette:
-    """The ASGI application: POST /v1/records for all http sources (the token says which)."""
+) -> list[Route]:
+    """POST /v1/records for all http sources (the token says which)."""
     ingest = Ingest(sources, settings or ServerSettings(), clock)
-    return Starlette(routes=[Route("/v1/records", ingest.post, methods=["POST"])])
-
-
-def server(app: Starlette, settings: ServerSettings) -> uvicorn.Server:
-    """A server for `app`, to be run by the caller (`run()` blocks; set `should_exit` to stop it).
-
-    Raises:
-        SettingsError: it would listen beyond this machine without a certificate.
-    """
-    if not settings.certificate and not _is_loopback(settings.host):
-        todo = "Set certificate and certificate_key, or listen on 127.0.0.1 behind a proxy"
-        raise SettingsError("tokens would cross the network in the clear", where=f"host = {settings.host}", todo=todo)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        ssl_certfile=settings.certificate,
-        ssl_keyfile=settings.certificate_key,
-        access_log=False,
-        server_header=False,
-        log_level="warning",
-        limit_concurrency=settings.requests_max * 4,
-        timeout_keep_alive=15,
-    )
-    return uvicorn.Server(config)
-
-
-class Door(uvicorn.Server):
-    """A server that leaves signals to the command it runs in, and knows where it listens."""
-
-    def install_signal_handlers(self) -> None:
-        """None: the command owns the signals."""
-
-    def address(self) -> tuple[str, int]:
-        """Host and port, once started."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return str(host), int(port)
-
-
-def open_door(sources: Sequence[QueueSource], table: Mapping[str, object]) -> Door:
-    """The server for the http sources of a settings file; `table` is its [http].
-
-    Raises:
-        SettingsError: a setting is wrong.
-    """
-    try:
-        settings = ServerSettings.model_validate(dict(table))
-    except ValidationError as error:
-        raise SettingsError(fault_of(error), where="[http]", todo="See docs/connect-your-logs.md") from None
-    return Door(server(ingest_app(sources, settings), settings).config)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return [Route("/v1/records", ingest.post, methods=["POST"])]

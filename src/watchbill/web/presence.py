@@ -51,6 +51,7 @@ from watchbill.core.errors import SettingsError, WatchbillError
 from watchbill.core.settings import fault_of
 from watchbill.runners.presencekeys import PresenceKeys, fingerprint_of
 from watchbill.runners.proving import Proof
+from watchbill.web.authzen import PRESENCE_BASE
 from watchbill.web.ingest import Rate, Refusal
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
 
     from watchbill.runners.presencekeys import Key
 
-BASE: Final = "/presence/v1"
 TEXT_MAX: Final = 4096
 _TOKEN_MIN: Final = 16
 _ROOTS_BYTES_MAX: Final = 1 << 20
@@ -421,7 +421,7 @@ def routes(
         async def endpoint(request: Request) -> JSONResponse:
             return await door.answer(request, does)
 
-        return Route(f"{BASE}/{path}", endpoint, methods=["POST"])
+        return Route(f"{PRESENCE_BASE}/{path}", endpoint, methods=["POST"])
 
     return [
         post("enrol/begin", door.enrol_begin), post("enrol/finish", door.enrol_finish),

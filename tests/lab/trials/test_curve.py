@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from watchbill.core.settings import Settings
+from watchbill.core.settings import PolicySettings, Settings
 from watchbill.lab.trials.curve import rerun
 from watchbill.responses.policy import DECISIONS
 
@@ -32,3 +32,13 @@ def test_records_lost_grow_with_the_thresholds(worked: tuple[dict[str, Any], Pat
 def test_without_a_trace_there_is_no_curve(tmp_path: Path) -> None:
     seq, decisions = rerun(tmp_path / "none.parquet", Settings(), 1.0)
     assert seq.shape == decisions.shape == (0,)
+
+
+def test_a_curve_is_drawn_under_the_budget_and_the_shadow_of_the_settings(worked: tuple[dict[str, Any], Path]) -> None:
+    trace = worked[1] / "trace.parquet"
+    usual, none, shadow = (
+        rerun(trace, Settings(policy=policy), 1e-2)[1]
+        for policy in (PolicySettings(), PolicySettings(budget_share=0, budget_min=0), PolicySettings(mode="shadow"))
+    )
+    assert np.isin(usual, STOPPED).sum() > np.isin(none, STOPPED).sum()
+    assert not shadow.any()
