@@ -105,7 +105,7 @@ class CaseBook:
         self.cases: dict[str, Case] = {}
         self._open: dict[str, str] = {}
         self.told: dict[str, None] = {}
-        """Ids of the last verdicts, so that one that comes twice counts once."""
+        """Ids of the last verdicts and proofs from outside the records, so that one that comes twice counts once."""
 
     def take(self, signal: Signal) -> str | None:
         """Note a change of standing; the id of the case that it belongs to, if any."""
@@ -173,11 +173,8 @@ class CaseBook:
 
         A confirmed account without a case gets one; one that was told before (by id), or that names no case, changes none.
         """
-        if verdict.id in self.told:
+        if not self.hear(verdict.id):
             return None
-        self.told[verdict.id] = None
-        while len(self.told) > TOLD_MAX:
-            del self.told[next(iter(self.told))]
         case = self.cases.get(verdict.case) or self.cases.get(self._open.get(verdict.account, ""))
         if case is None:
             if verdict.verdict != "confirmed" or not verdict.account:
@@ -230,6 +227,23 @@ class CaseBook:
     def accounts(self) -> list[str]:
         """Accounts that have a case, in order of opening."""
         return list(self._open)
+
+    def hear(self, identity: str) -> bool:
+        """Note the id of what was said from outside the records; False when it came before."""
+        if identity in self.told:
+            return False
+        self.told[identity] = None
+        while len(self.told) > TOLD_MAX:
+            del self.told[next(iter(self.told))]
+        return True
+
+    def proven(self, account: str, *, over: bool) -> str | None:
+        """The account proved presence from outside the records; `over`: its step is. The id of its case, if any."""
+        for case in self.of(account):
+            if over and case.status == "open":
+                case.status = "contained"
+            return case.id
+        return None
 
     def of(self, account: str) -> list[Case]:
         """The cases of an account (one at most)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from watchbill.core.bridge import fault_of_bridge
 from watchbill.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -256,6 +257,9 @@ class PolicySettings(Section):
     step_hours: float = Field(default=24, gt=0, le=24 * 30)
     suspend_minutes: float = Field(default=15, gt=0, le=15)
     relax_factor: float = Field(default=10, ge=1)
+    presence_hours: float = Field(default=8, gt=0, le=24)
+    presence_km: float = Field(default=150, gt=0, le=20_040)
+    bridge_url: str = Field(default="", max_length=2048)
     record_yuan: float = Field(default=50.0, gt=0)
     control_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     cost_yuan: dict[Step, Annotated[float, Field(ge=0, le=1e9)]] = Field(default_factory=lambda: dict(_COSTS))
@@ -268,6 +272,13 @@ class PolicySettings(Section):
     def shadowing(self) -> bool:
         """Whether any step is in shadow."""
         return self.mode == "shadow" or bool(self.shadow_steps)
+
+    @field_validator("bridge_url")
+    @classmethod
+    def _bridge(cls, template: str) -> str:
+        if fault := fault_of_bridge(template):
+            raise ValueError(fault)
+        return template
 
 
 _FIELD = re.compile(r"\w{1,64}")

@@ -7,6 +7,7 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[presence]                            # web/presence.py: rp_id, origins, token_env ...
 [actions.idp]                         # one table an action: kind = "webhook" | "caep" | "command" | "notify" (docs/actions.md)
 [on_call]                             # actions = ["first", "second"]: who is paged, in order
 [outbox]                              # runners/outbox.py: limits of what waits
@@ -44,6 +45,7 @@ _KNOWN: Final = (
     "records",
     "sources",
     "http",
+    "presence",
     "actions",
     "on_call",
     "outbox",
@@ -63,6 +65,7 @@ class RunConfig:
     records: RecordLimits = field(default_factory=RecordLimits)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     http: Mapping[str, Any] = field(default_factory=dict)
+    presence: Mapping[str, Any] = field(default_factory=dict)
     decisions: DeskSettings | None = None
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
@@ -105,6 +108,7 @@ def load_config(path: Path) -> RunConfig:
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
+        presence=_table(data, "presence", path),
         decisions=_decisions(data, path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),

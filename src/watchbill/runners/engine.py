@@ -37,6 +37,7 @@ from watchbill.runners.judging import judge
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
+from watchbill.runners.proving import prove
 from watchbill.runners.references import Loaded, References, read_folder
 from watchbill.runners.ruleskept import RulesKept, read_snoozes
 from watchbill.runners.settingskept import SettingsKept
@@ -419,6 +420,8 @@ class Engine:
         told = json.loads(extra)
         if kind == "wb.verdict":
             return judge(self.pipeline, told, seq)
+        if kind == "wb.presence":
+            return prove(self.pipeline, told, seq)
         if kind == DECISION:
             self.decisions.obey(told)
         if kind == "wb.settings":

@@ -1,4 +1,4 @@
-"""The inbox of a home: what people decide while the engine runs, one small file each, until it stands in the journal.
+"""The inbox of a home: what people decide and prove while the engine runs, one small file each, until it stands in the journal.
 
 A file is put there whole and durable by whoever may write the home; the engine (running, replaying, or opened by the command
 itself) journals it and only then takes it away. Taken twice after a crash it counts once, by its id.
@@ -17,6 +17,7 @@ from watchbill.cases.verdicts import Verdict
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import fault_of
 from watchbill.runners.controls import Timed
+from watchbill.runners.proving import PRESENCE, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,18 +38,19 @@ def inbox_of(home: Path) -> Path:
     return home / "inbox"
 
 
-def put(home: Path, verdict: Verdict) -> Path:
-    """Leave a verdict for the engine; durable when this returns.
+def put(home: Path, told: Verdict | Proof) -> Path:
+    """Leave a verdict, or a proof of presence, for the engine; durable when this returns.
 
     Raises:
         OSError: the disk did not take it.
     """
     folder = inbox_of(home)
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"{verdict.time:013d}-{re.sub(r'[^0-9A-Za-z_-]', '_', verdict.id)}.json"
+    place = folder / f"{told.time:013d}-{re.sub(r'[^0-9A-Za-z_-]', '_', told.id)}.json"
     beside = place.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
-        file.write(verdict.model_dump_json())
+        whole = {"presence": told.model_dump()} if isinstance(told, Proof) else told.model_dump()
+        file.write(json.dumps(whole, ensure_ascii=False))
         file.flush()
         os.fsync(file.fileno())
     beside.rename(place)
@@ -63,7 +65,7 @@ def put(home: Path, verdict: Verdict) -> Path:
 def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
     """Journal what lies in the inbox of an open engine, in order of name; what to tell the operator, one line each.
 
-    A file that is no verdict, or is about a case that is not there, is put aside as NAME.refused. `now` as `Engine.tell`.
+    A file that is neither a verdict nor a proof of presence, or is about a case that is not there, is put aside as NAME.refused. `now` as `Engine.tell`.
     """
     told: list[str] = []
     taken: list[Path] = []
@@ -71,17 +73,21 @@ def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
         return told  # nothing was ever seen here: a verdict waits until there is something to judge
     for path in _files(engine.home):
         try:
-            verdict = _read(path)
-            if verdict.case and verdict.case not in engine.pipeline.book.cases:
+            one = _read(path)
+            if isinstance(one, Verdict) and one.case and one.case not in engine.pipeline.book.cases:
                 raise ValueError("there is no such case")
         except (OSError, ValueError) as error:
             path.rename(path.with_suffix(".refused"))
             why = fault_of(error) if isinstance(error, ValidationError) else str(error)
             told.append(f"a verdict in the inbox was refused ({path.stem}): {why}")
             continue
-        engine.control(VERDICT, verdict.model_dump())
         taken.append(path)
-        told.append(f"verdict {verdict.verdict} on {verdict.case or 'an account'}: in force")
+        if isinstance(one, Proof):
+            engine.control(PRESENCE, one.model_dump())
+            told.append("a proof of presence: in the journal")
+        else:
+            engine.control(VERDICT, one.model_dump())
+            told.append(f"verdict {one.verdict} on {one.case or 'an account'}: in force")
     if taken:
         engine.tell(now)
     for path in taken:
@@ -97,12 +103,18 @@ def _files(home: Path) -> Iterator[Path]:
     yield from (folder / name for name in names[:FILES_MAX])
 
 
-def _read(path: Path) -> Verdict:
+def _read(path: Path) -> Verdict | Proof:
     with path.open("rb") as file:
         data = file.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
         raise ValueError(f"longer than {BYTES_MAX} bytes")
-    return Verdict.model_validate_json(data)
+    try:
+        given: Any = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if isinstance(given, dict) and set(given) == {"presence"}:
+        return Proof.model_validate(given["presence"])
+    return Verdict.model_validate(given)
 
 
 def read_verdicts(path: Path) -> list[Timed]:

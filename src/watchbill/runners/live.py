@@ -17,7 +17,7 @@ from watchbill.runners.acting import open_dispatcher, receivers_of, standing_in
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.desk import Desk
 from watchbill.runners.engine import Engine
-from watchbill.runners.inbox import take_inbox
+from watchbill.runners.inbox import put, take_inbox
 from watchbill.runners.local import (
     SEAL_SECONDS_MAX,
     SEGMENT_ROWS,
@@ -27,6 +27,7 @@ from watchbill.runners.local import (
     masking_of,
     publish,
 )
+from watchbill.runners.presencekeys import PresenceKeys
 from watchbill.runners.references import read_folder
 from watchbill.runners.warming import settle_down, warm_up
 from watchbill.sources.base import open_source
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from watchbill.runners.config import RunConfig
     from watchbill.runners.desk import Waiting as Asked
     from watchbill.runners.dispatch import Dispatcher
+    from watchbill.runners.proving import Proof
     from watchbill.sources.base import Source
 
 
@@ -57,6 +59,16 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True)
+class PresenceService:
+    """Proofs of presence by keys: [presence] of the settings, the home's keys, the way of a proof to the engine, the clock (epoch ms)."""
+
+    table: Mapping[str, Any]
+    keys: PresenceKeys
+    hand: Callable[[Proof], None]
+    now_ms: Callable[[], int]
+
+
+@dataclass(frozen=True)
 class Services:
     """What the HTTP server serves besides ingest; None where settings do not ask for it.
 
@@ -65,6 +77,7 @@ class Services:
 
     desk: Desk | None = None
     receivers: Sequence[Caep] = ()
+    presence: PresenceService | None = None
 
 
 _WAIT_SECONDS: Final = 0.2
@@ -105,17 +118,24 @@ class LiveRunner:
         self.clock = clock or SystemClock()
         self.progress = progress or Progress()
         self.sources = [open_source(name, dict(table)) for name, table in config.sources.items()]
-        self.desk = Desk(config.decisions, self._wake, shut=True) if config.decisions is not None else None
+        self.desk = self._open_desk()
         if not self.sources and self.desk is None:
             raise SettingsError("there is no source", where="[sources]", todo="add a [sources.NAME] table")
         self.address: tuple[str, int] | None = None
         self.ready = threading.Event()
-        self._stop = threading.Event()
+        self._stop, self._proven = threading.Event(), threading.Event()
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(_GROUP_MAX)
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
         self.dispatcher: Dispatcher | None = None
+
+    def _open_desk(self) -> Desk | None:
+        config = self.config
+        if config.decisions is None:
+            return None
+        bridge = config.engine.policy.bridge_url
+        return Desk(config.decisions, self._wake, shut=True, bridge=bridge, proving=bool(config.presence))
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -251,8 +271,9 @@ class LiveRunner:
             elif self.desk is not None:
                 engine.tell(self.clock.now_ms())
             now = self.clock.monotonic()
-            if now - looked > _INBOX_SECONDS:
+            if now - looked > _INBOX_SECONDS or self._proven.is_set():
                 looked = now
+                self._proven.clear()
                 self._inbox(engine)
                 if self.dispatcher is not None:
                     self.dispatcher.sweep(standing_in(engine))
@@ -352,11 +373,12 @@ class LiveRunner:
     def _listen(self) -> None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
         receivers = receivers_of(self.dispatcher.actions) if self.dispatcher is not None else ()
-        if not doors and self.desk is None and not receivers:
+        presence = self._presence()
+        if not doors and self.desk is None and not receivers and presence is None:
             return
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
-        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers))
+        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers, presence))
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)
@@ -364,6 +386,19 @@ class LiveRunner:
             raise SettingsError("cannot listen there", where="[http]", todo="Choose a port that nobody else uses")
         self.address = web.address()
         self.progress.on_phase(f"listening on {self.address[0]}:{self.address[1]}")
+
+    def _presence(self) -> PresenceService | None:
+        config = self.config
+        if not config.presence:
+            return None
+        keys = PresenceKeys(config.home)
+        return PresenceService(config.presence, keys, self._hand, self.clock.now_ms)
+
+    def _hand(self, proof: Proof) -> None:
+        """Leave a proof for the engine, which looks for it at once."""
+        put(self.config.home, proof)
+        self._proven.set()
+        self._wake()
 
 
 def _serve(web: Door, ended: Callable[[], None]) -> None:
