@@ -269,6 +269,7 @@ class InquirySettings(Section):
     yuan_a_record_low: float = Field(default=0.8, ge=0)
     yuan_a_record_high: float = Field(default=10.0, ge=0)
     rent_yuan_a_day: float = Field(default=500.0, ge=0)
+    mark_digits: int = Field(default=0, ge=0, le=8)
 
     @model_validator(mode="after")
     def _in_order(self) -> InquirySettings:
