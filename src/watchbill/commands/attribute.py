@@ -87,6 +87,11 @@ def _say(answer: Attribution, leak: LeakList) -> None:
     say(f"{read}; {answer.matched:,} of {answer.size:,} are known here")
     for why, lines in leak.unread.items():
         say(f"  not read: {lines:,} lines, {why}", style="yellow")
+    say_answer(answer)
+
+
+def say_answer(answer: Attribution) -> None:
+    """An attribution for people, the list apart."""
     rows = [
         (one.account, percent(one.posterior), one.hits, one.unique_hits, one.held, one.customers, when(one.first), when(one.last))
         for one in answer.ranking
@@ -102,6 +107,8 @@ def _say(answer: Attribution, leak: LeakList) -> None:
         table("Who had the parcels", ("kind", "who", "#posterior", "#records"), holders)
     say(f"nobody here {percent(answer.nobody)}, custody {percent(answer.custody)}")
     say(_OUTCOMES[answer.outcome].format(named=", ".join(answer.named)), style="bold")
+    for one in answer.groups:
+        say(f"somebody of {one.kind} {one.holder}, or several there: {percent(one.posterior)}, {one.hits:,} records")
     if answer.set:
         say(f"the set: {', '.join(answer.set)}")
     if answer.canaries:
@@ -109,8 +116,8 @@ def _say(answer: Attribution, leak: LeakList) -> None:
         say(f"{answer.canaries:,} canaries are in it; looked at by {seen}", style="bold")
     if answer.made_after is not None:
         say(f"made after {when(answer.made_after)}")
-    for one in answer.settle_with:
-        say(f"  would settle it: {one}")
+    for text in answer.settle_with:
+        say(f"  would settle it: {text}")
     for gap in answer.gaps:
         say(f"  open: {gap}", style="yellow")
     say(f"at height {answer.height:,}. A lead, not a judgement: a person decides.")

@@ -108,7 +108,8 @@ class Attribution:
     """The answer; fields as contract/outputs.md says, and some beside them.
 
     Attributes:
-        height: what it stands on. named: accounts. holders: who had the parcels. made_after: epoch ms at which the last hit of a
+        height: what it stands on. named: accounts. holders: who had the parcels. groups: outlets of which somebody
+        (or several together) gave it, without telling who. made_after: epoch ms at which the last hit of a
         named account was first seen: the list is no older. unmatched: records that the ledger knows nothing of. canaries: invented
         ones among them; canaries_seen_by: accounts (and devices) that ever looked at one. gaps: what is open.
     """
@@ -124,6 +125,7 @@ class Attribution:
     height: int
     named: list[str] = field(default_factory=list)
     holders: list[Holder] = field(default_factory=list)
+    groups: list[Holder] = field(default_factory=list)
     made_after: int | None = None
     before: int | None = None
     unmatched: int = 0
@@ -214,7 +216,8 @@ class _Answer:
         ]  # fmt: skip
         nobody = float(self.said.nobody)
         outcome = "named" if named else _otherwise(custody, nobody)
-        listed = self._set() if outcome in {"set", "custody"} else []
+        groups = self._found_groups()
+        listed = self._set() if outcome in {"set", "custody"} or groups else []
         last = [one.last for one in named if one.last is not None]
         unmatched = int((~self.laid.matched).sum())
         places = [f"{one.kind} {one.holder}" for one in held if one.posterior >= LIKELY_PLACE]
@@ -224,7 +227,7 @@ class _Answer:
         return Attribution(
             size=len(self.laid.lines), matched=int(self.laid.matched.sum()), ranking=ranking, nobody=round(nobody, 6),
             custody=round(custody, 6), outcome=outcome, set=listed, settle_with=settle, height=self.index.height,
-            named=[one.account for one in named], holders=held, made_after=max(last) if last else None,
+            named=[one.account for one in named], holders=held, groups=groups, made_after=max(last) if last else None,
             before=asked.before, unmatched=unmatched, canaries=int(self.laid.canary.sum()), canaries_seen_by=self._at_canaries(),
         )  # fmt: skip
 
@@ -299,6 +302,16 @@ class _Answer:
             kind = {"o": "outlet", "a": "account", "d": "device"}[name[0]]
             out.append(Holder(kind, name[2:], round(float(self.said.source[at]), 6), int(counts[at])))
         return out
+
+    def _found_groups(self) -> list[Holder]:
+        """Groups likelier than not, the likeliest first."""
+        mine = np.flatnonzero((self.laid.way == GROUP) & (self.said.source >= HALF))
+        names, counts = {hash_text(name): name for name in set(self.groups.values())}, self.laid.hits.counts
+        order = mine[np.lexsort((self.laid.owner[mine], -self.said.source[mine]))].tolist()
+        return [
+            Holder("outlet", names[int(self.laid.owner[at])], round(float(self.said.source[at]), 6), int(counts[at]))
+            for at in order
+        ]
 
     def _set(self) -> list[str]:
         """The fewest accounts that hold most of what is not nobody's; where a group is likelier, its accounts."""

@@ -51,7 +51,8 @@ class Hits:
     Attributes:
         noise: float64[m], density of each item as noise; items that nothing knows have any number above 0 and no hit.
         item, of: int64[n], which item could come from which hypothesis, each pair once. density: float64[n] of that.
-        prior: float64[h], how likely each is if there is a source at all; 1 in all, or less.
+        prior: float64[h], how likely each is if there is a source at all; 1 in all, or less. wide: bool[h], which hypotheses stand
+        for several others together (a group), None: none; where their parts explain the list better one by one, the parts count.
     """
 
     noise: NDArray[np.float64]
@@ -59,6 +60,7 @@ class Hits:
     of: NDArray[np.int64]
     density: NDArray[np.float64]
     prior: NDArray[np.float64]
+    wide: NDArray[np.bool_] | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -163,25 +165,47 @@ def posterior_of(hits: Hits, priors: Priors) -> Posterior:
 
 
 def _found(hits: Hits, priors: Priors, alone: NDArray[np.float64]) -> list[int]:
-    """Sources one by one, the likeliest first; each is changed for a likelier one once all are there."""
-    found: list[int] = []
-    while len(found) < min(SOURCES_MAX, len(hits.prior)):
-        evidence = evidence_of(hits, explained(hits, found)) if found else alone
-        chance, none = _chances(hits, evidence, 1.0 - priors.more if found else priors.nobody, found)
-        best = int(np.argmax(chance))
-        if chance.sum() <= none or chance[best] <= 0:
+    """Sources one by one, the likeliest first; a group gives way to its parts where those explain the list better."""
+    found, banned = _greedy(hits, priors, alone, ()), list[int]()
+    wide = np.zeros(len(hits.prior), np.bool_) if hits.wide is None else hits.wide
+    while groups := [one for one in found if wide[one]]:
+        banned += groups
+        parts = _greedy(hits, priors, alone, banned)
+        if _score(hits, priors, parts) <= _score(hits, priors, found):
             break
-        found.append(best)
-        found = _settled(hits, priors, found)
+        found = parts
     return found
 
 
-def _settled(hits: Hits, priors: Priors, found: list[int]) -> list[int]:
+def _score(hits: Hits, priors: Priors, sources: Sequence[int]) -> float:
+    """Log likelihood of the list under these sources at their best shares, less what each source costs."""
+    if not sources:
+        return float(np.log(hits.noise).sum())
+    cost = 0.5 * len(sources) * math.log(max(len(hits.noise), 2)) - (len(sources) - 1) * math.log(priors.more)
+    return float(np.log(explained(hits, sources)).sum() + np.log(hits.prior[list(sources)]).sum() - cost)
+
+
+def _greedy(hits: Hits, priors: Priors, alone: NDArray[np.float64], banned: Sequence[int]) -> list[int]:
+    """Sources one by one; each is changed for a likelier one once another is there."""
+    found: list[int] = []
+    while len(found) < min(SOURCES_MAX, len(hits.prior)):
+        evidence = evidence_of(hits, explained(hits, found)) if found else alone
+        none = 1.0 - priors.more if found else priors.nobody
+        chance, nothing = _chances(hits, evidence, none, [*found, *banned])
+        best = int(np.argmax(chance))
+        if chance.sum() <= nothing or chance[best] <= 0:
+            break
+        found = _settled(hits, priors, [*found, best], banned)
+    return found
+
+
+def _settled(hits: Hits, priors: Priors, found: list[int], banned: Sequence[int]) -> list[int]:
     """Every source is the best in its place, given the others."""
     if len(found) == 1:
         return found
     for place in range(len(found)):
         others = [one for at, one in enumerate(found) if at != place]
-        chance, _ = _chances(hits, evidence_of(hits, explained(hits, others)), 1.0 - priors.more, others)
+        evidence = evidence_of(hits, explained(hits, others))
+        chance, _ = _chances(hits, evidence, 1.0 - priors.more, [*others, *banned])
         found[place] = int(np.argmax(chance))
     return found

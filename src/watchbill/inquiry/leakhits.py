@@ -33,6 +33,7 @@ CANARY_NOISE: Final = 1e-4
 """A canary comes by chance so much more seldom than a customer: nobody buys or guesses whom nobody ever shipped to."""
 ALONE: Final = 0.8
 """A group of which one account saw this share is no group: what it holds is what that account holds."""
+_NEVER: Final = np.iinfo(np.int64).max
 PARCELS_MAX: Final = 1_000
 """Parcels of one customer that custody is looked up for."""
 
@@ -73,10 +74,18 @@ class Laid:
 
 @dataclass
 class _Keys:
-    """Keys of items: which item, the key, and whether it is a parcel's."""
+    """Keys of items: which item, the key."""
 
     item: NDArray[np.int64]
     key: NDArray[np.uint64]
+
+
+class _Question(NamedTuple):
+    """The index, how it is asked, and until when sightings count for each item; int64[m], epoch ms."""
+
+    sightings: SightingIndex
+    asked: Asked
+    until: NDArray[np.int64]
 
 
 def _keys(items: Sequence[Item], index: SightingIndex) -> tuple[_Keys, _Keys]:
@@ -104,13 +113,14 @@ class _Seen(NamedTuple):
         return _Seen(self.item[keep], self.key[keep], self.source[keep], self.time[keep])
 
 
-def _seen(index: SightingIndex, kind: str, keys: _Keys, asked: Asked) -> _Seen:
-    found = index.find(kind, keys.key, asked.before)
+def _seen(question: _Question, kind: str, keys: _Keys) -> _Seen:
+    asked = question.asked
+    found = question.sightings.find(kind, keys.key, asked.before)
     item, key = keys.item[found.query], keys.key[found.query]
-    seen = _Seen(item, key, found.value, found.time)
+    keep = found.time < question.until[item]
     if asked.bits and kind in {SUBJECT, WAYBILL}:
-        seen = seen.only((found.fields & (asked.bits | UNKNOWN)) != 0)
-    return _once(seen)
+        keep &= (found.fields & (asked.bits | UNKNOWN)) != 0
+    return _once(_Seen(item, key, found.value, found.time).only(keep))
 
 
 def _once(seen: _Seen) -> _Seen:
@@ -123,18 +133,19 @@ def _once(seen: _Seen) -> _Seen:
     return seen.only(new)
 
 
-def _held(index: SightingIndex, texts: _Keys, customers: _Keys, asked: Asked) -> _Seen:
+def _held(question: _Question, texts: _Keys, customers: _Keys) -> _Seen:
     """Custody of the parcels that items name, or of the parcels of the customers that they name."""
-    direct = _seen(index, CUSTODY, texts, asked) if "waybill" in asked.by else _nothing()
+    asked = question.asked
+    direct = _seen(question, CUSTODY, texts) if "waybill" in asked.by else _nothing()
     if "subject" not in asked.by:
         return direct
     left = ~np.isin(customers.item, direct.item)
     named = _Keys(customers.item[left], customers.key[left])
-    links = index.find(PARCEL, named.key, asked.before)
+    links = question.sightings.find(PARCEL, named.key, asked.before)
     owner = named.item[links.query]
     few = np.bincount(owner, minlength=int(owner.max(initial=0)) + 1)[owner] <= PARCELS_MAX
     parcels = _Keys(owner[few], links.value[few])
-    return _joined(direct, _seen(index, CUSTODY, parcels, asked))
+    return _joined(direct, _seen(question, CUSTODY, parcels))
 
 
 def _nothing() -> _Seen:
@@ -173,10 +184,12 @@ def lay(index: SightingIndex, items: Sequence[Item], asked: Asked, priors: Prior
     texts, masked = _keys(items, index)
     none = _Keys(np.zeros(0, np.int64), np.zeros(0, np.uint64))
     customers = _Keys(np.append(texts.item, masked.item), np.append(texts.key, masked.key))
-    waybills = _seen(index, WAYBILL, texts if "waybill" in asked.by else none, asked)
-    subjects = _seen(index, SUBJECT, customers if "subject" in asked.by else none, asked)
+    until = np.array([_NEVER if item.before is None else item.before for item in items], np.int64)
+    question = _Question(index, asked, until)
+    waybills = _seen(question, WAYBILL, texts if "waybill" in asked.by else none)
+    subjects = _seen(question, SUBJECT, customers if "subject" in asked.by else none)
     subjects = subjects.only(~np.isin(subjects.item, waybills.item))
-    held = _held(index, texts, customers, asked)
+    held = _held(question, texts, customers)
     chosen = _distinct(len(items), waybills, subjects, held)
     looks = _joined(waybills, subjects)
     kind = (
@@ -289,7 +302,7 @@ def _hypotheses(index: SightingIndex, given: _Given, invented: NDArray[np.bool_]
     prior = _prior(index, given, way)
     hits = _weighed(given.noise, pairs, held, prior)
     held = _counted(index, given, hits, way, owner, held)
-    hits = _weighed(given.noise, pairs, held, prior)
+    hits = replace(_weighed(given.noise, pairs, held, prior), wide=way == GROUP)
     return Laid(given.lines, given.matched, hits, way, owner, held, pairs.first, given.kind, invented)
 
 

@@ -52,13 +52,14 @@ _DATE_CHARS: Final = re.compile(r"[0-9TZ:.+-]{6,30}")
 class Item:
     """One record of the list: texts that may be its waybill or customer, visible parts of masked phones; `line` from 1.
 
-    `marks`: extensions that it bears (`marks.py`).
+    `marks`: extensions that it bears (`marks.py`). `before`: epoch ms; only sightings before it count for this record.
     """
 
     texts: tuple[str, ...]
     masked: tuple[str, ...] = ()
     line: int = 0
     marks: tuple[str, ...] = ()
+    before: int | None = None
 
     @property
     def same_as(self) -> tuple[str, ...]:

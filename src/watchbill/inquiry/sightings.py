@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from watchbill.core.errors import LedgerError
 from watchbill.inquiry.controls import Controls, read_controls
@@ -161,6 +162,13 @@ class SightingIndex:
         held = [np.asarray(part.who) for part in self.parts(kind)]
         return np.unique(np.concatenate(held)) if held else np.zeros(0, np.uint64)
 
+    def complaints(self, from_ms: int, to_ms: int) -> pa.Table:
+        """Complaints (`COMPLAINTS`) with time in [from_ms, to_ms), epoch milliseconds, in order of seq."""
+        held = [*(_kept_table(self.home, run, "complaints") for run in self.runs), self._tail.complaints]
+        table = pa.concat_tables(held)
+        inside = pc.and_(pc.greater_equal(table.column("time"), from_ms), pc.less(table.column("time"), to_ms))
+        return table.filter(inside).sort_by("seq")
+
     def names(self, values: Iterable[int]) -> dict[int, str]:
         """Names of sources, as "a:ACCOUNT", "d:DEVICE" or "o:OUTLET"."""
         wanted = set(values)
@@ -168,7 +176,7 @@ class SightingIndex:
         for run in self.runs:
             if not wanted - set(out):
                 break
-            table = _names_table(self.home, run)
+            table = _kept_table(self.home, run, "names")
             keys = table.column("hash").to_numpy()
             left = np.array(sorted(wanted - set(out)), np.uint64)
             at = np.minimum(np.searchsorted(keys, left), max(len(keys) - 1, 0))
@@ -231,9 +239,10 @@ def _save(home: Path, run: Run, said: Sighted) -> None:
             _write(_path(home, run, f"{kind}.{name}"), getattr(part, name))
     hashes = np.array(sorted(said.names), np.uint64)
     table = pa.table({"hash": hashes, "name": pa.array([said.names[int(one)] for one in hashes], pa.string())})
-    path = home / FOLDER / f"{run.stem}.names.arrow"
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    for name, content in (("names", table), ("complaints", said.complaints)):
+        path = home / FOLDER / f"{run.stem}.{name}.arrow"
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, content.schema) as writer:
+            writer.write_table(content)
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:
@@ -243,9 +252,10 @@ def _write(path: Path, array: NDArray[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _names_table(home: Path, run: Run) -> pa.Table:
+def _kept_table(home: Path, run: Run, name: str) -> pa.Table:
+    """The names or the complaints of a run."""
     try:
-        with pa.memory_map(str(home / FOLDER / f"{run.stem}.names.arrow")) as source:
+        with pa.memory_map(str(home / FOLDER / f"{run.stem}.{name}.arrow")) as source:
             return pa.ipc.open_file(source).read_all()
     except (OSError, pa.ArrowException) as error:
         raise LedgerError("the index of sightings is not whole", where=run.stem, todo=_TODO) from error
@@ -283,11 +293,14 @@ def open_sightings(home: Path, tell: Callable[[int, int], None] = lambda _done, 
         LedgerError: the ledger or the index is damaged.
     """
     ledger = Ledger(home)
-    controls = read_controls(home, ledger.height)
-    runs = _brought_up(home, controls, tell)
-    sealed = runs[-1].end if runs else 0
-    tail = _all_of(list(_tail(home, sealed, ledger.height)), controls, home)
-    return SightingIndex(home, ledger.height, runs, tail)
+    try:
+        controls = read_controls(home, ledger.height)
+        runs = _brought_up(home, controls, tell)
+        sealed = runs[-1].end if runs else 0
+        tail = _all_of(list(_tail(home, sealed, ledger.height)), controls, home)
+    except FileNotFoundError as error:
+        raise LedgerError("the journal moved on while it was read", todo="Ask again") from error
+    return SightingIndex(home, max(ledger.height, sealed), runs, tail)
 
 
 def _all_of(tables: list[pa.Table], controls: Controls, home: Path) -> Sighted:
@@ -360,9 +373,11 @@ def _merged(home: Path, runs: list[Run]) -> list[Run]:
             of[kind] = distinct(np.concatenate([one.keys for one in held]), np.concatenate([one.rows for one in held]))
         names: dict[int, str] = {}
         for run in last:
-            table = _names_table(home, run)
+            table = _kept_table(home, run, "names")
             names.update(zip(table.column("hash").to_pylist(), table.column("name").to_pylist(), strict=True))
-        runs = [*runs[:-FAN_IN], _kept(home, last[0].first, last[-1].end, last[0].level + 1, Sighted(of, names))]
+        complaints = pa.concat_tables([_kept_table(home, run, "complaints") for run in last])
+        said = Sighted(of, names, complaints)
+        runs = [*runs[:-FAN_IN], _kept(home, last[0].first, last[-1].end, last[0].level + 1, said)]
     return runs
 
 

@@ -95,18 +95,36 @@ def rows_of(
     return out
 
 
+COMPLAINTS: Final = pa.schema(
+    [
+        pa.field("seq", pa.int64()),
+        pa.field("time", pa.int64()),
+        pa.field("waybill", pa.string()),
+        pa.field("subjects", pa.list_(pa.string())),
+    ]
+)
+"""What is kept of complaints: few, and read whole."""
+
+
 class Sighted(NamedTuple):
-    """All sightings of some records, and the names behind the hashes of sources."""
+    """All sightings of some records, the names behind the hashes of sources, and the complaints (`COMPLAINTS`) among them."""
 
     of: dict[str, Sightings]
     names: dict[int, str]
+    complaints: pa.Table = COMPLAINTS.empty_table()
 
 
 def sighted(records: pa.Table, controls: Controls, home: Path) -> Sighted:
     """The sightings of records (columns `READ` and seq; what is missing counts as null)."""
     names: dict[int, str] = {}
     shown = _shown(records, controls, home, names)
-    return Sighted(shown | {CUSTODY: _custody(records, names)}, names)
+    complaints = records.filter(pc.equal(records.column("kind"), "complaint"))
+    none = [pa.nulls(complaints.num_rows, field.type) for field in COMPLAINTS]
+    columns = [
+        complaints.column(f.name) if f.name in complaints.column_names else n
+        for f, n in zip(COMPLAINTS, none, strict=True)
+    ]
+    return Sighted(shown | {CUSTODY: _custody(records, names)}, names, pa.table(columns, schema=COMPLAINTS))
 
 
 def _shown(records: pa.Table, controls: Controls, home: Path, names: dict[int, str]) -> dict[str, Sightings]:

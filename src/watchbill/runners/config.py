@@ -36,6 +36,7 @@ _KNOWN: Final = (
     "http",
     "checkpoint_seconds",
     "reload_seconds",
+    "complaints_seconds",
 )
 
 
@@ -51,6 +52,7 @@ class RunConfig:
     http: Mapping[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
+    complaints_seconds: float = 3600.0
     rules: RuleSource = field(default_factory=RuleSource)
 
 
@@ -79,6 +81,7 @@ def load_config(path: Path) -> RunConfig:
         http=_table(data, "http", path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
+        complaints_seconds=_seconds(data, "complaints_seconds", 3600.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
     )
 

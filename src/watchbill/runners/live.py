@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from watchbill.core.errors import LedgerError, LimitError, SettingsError, SourceError, WatchbillError
 from watchbill.ledger.sealing import Sealer
 from watchbill.runners.clock import Clock, SystemClock
+from watchbill.runners.complaining import Complaining
 from watchbill.runners.engine import Engine
 from watchbill.runners.inbox import take_inbox
 from watchbill.runners.local import (
@@ -110,6 +111,7 @@ class LiveRunner:
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
+        complaining = Complaining(self.config.home, self.config.complaints_seconds, began)
         threads: list[threading.Thread] = []
         try:
             self._listen()
@@ -118,13 +120,14 @@ class LiveRunner:
             threads = self._start(engine)
             self._tell(engine)
             self.ready.set()
-            self._loop(engine, sealer)
+            self._loop(engine, sealer, complaining)
             engine.checkpoint()
         finally:
             self._stop.set()
             if self._web is not None:
                 self._web.should_exit = True
             self._settle_rest()
+            complaining.end()
             engine.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
         for thread in threads:
@@ -179,7 +182,7 @@ class LiveRunner:
 
     # -- the engine --------------------------------------------------------------------------------------------
 
-    def _loop(self, engine: Engine, sealer: Sealer) -> None:
+    def _loop(self, engine: Engine, sealer: Sealer, complaining: Complaining) -> None:
         checkpoint = reload = looked = self.clock.monotonic()
         self._inbox(engine)
         while not self._stop.is_set() and not self.progress.stop():
@@ -196,6 +199,8 @@ class LiveRunner:
                 reload = now
                 self._reload(engine)
                 sealer.check()
+                if said := complaining.turn(now, self.clock.now_ms()):
+                    self.progress.on_phase(said)
             if now - checkpoint > self.config.checkpoint_seconds:
                 checkpoint = now
                 engine.checkpoint()
