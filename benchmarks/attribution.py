@@ -27,7 +27,15 @@ from watchbill.inquiry.leaklist import Item
 from watchbill.inquiry.sightings import open_sightings
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.world import build_world
-from watchbill.lab.trials.attribution import Judged, calibration_error, counted, fitted, ledger_of, trials
+from watchbill.lab.trials.attribution import (
+    Judged,
+    calibration_error,
+    complaints_of,
+    counted,
+    fitted,
+    ledger_of,
+    trials,
+)
 from watchbill.lab.trials.intervals import wilson
 from watchbill.lab.trials.seeds import must_be, parse_seeds
 from watchbill.ledger.frames import Frame, pack
@@ -101,6 +109,24 @@ def table(seen: Sequence[Judged], seeds: Sequence[int]) -> None:
         ("named, of 20 items half noise", f"{sum(one.named > 0 for one in twenty) / len(twenty):.1%}", "", ""),
     ]  # fmt: skip
     say("Attribution against its limits", ("figure", "measured", "limit", "met"), [(*r[:3], str(r[3])) for r in limits])
+
+
+def complaints(seeds: Sequence[int]) -> None:
+    told = [complaints_of(world_of(seed, CACHE) / "world", world_of(seed, CACHE) / "home") for seed in seeds]
+    sums = {name: sum(one[name] for one in told) for name in told[0]}
+    row = (len(told), sums["complaints"], sums["findings"], sums["right"], f"{sums['found']} of {sums['wanted']}")
+    head = (
+        "worlds",
+        "complaints",
+        "findings",
+        "of attacked accounts",
+        "attacked with 10 complainants that are a finding",
+    )
+    say(
+        "Scam complaints of ten days, attributed as they came (2 % of an attack's customers complain, beside others)",
+        head,
+        [row],
+    )
 
 
 # --- a large ledger ----------------------------------------------------------------------------------------------------
@@ -221,6 +247,7 @@ def main() -> None:
         return
     if given.trials:
         table(judged(must_be("judged", seeds), given.trials, shipped()), seeds)
+        complaints(seeds)
     if given.rows:
         speed([int(size) for size in given.rows.split(",")], given.accounts)
 

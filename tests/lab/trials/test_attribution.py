@@ -18,6 +18,7 @@ from watchbill.lab.trials.attribution import (
     Truth,
     attribution_of,
     calibration_error,
+    complaints_of,
     counted,
     fitted,
     judge,
@@ -86,6 +87,13 @@ def test_a_trials_world_without_a_parcels_table_counts_too(carrier: tuple[Path, 
     assert told["asked"] == 8
     assert told["right"] >= 7
     assert told["wrong"] == 0
+
+
+def test_complaints_of_a_world_are_counted_against_its_truth(carrier: tuple[Path, Path]) -> None:
+    told = complaints_of(*carrier)
+    assert told["right"] <= told["findings"]
+    assert told["found"] <= told["wanted"]
+    assert told["complaints"] >= 0
 
 
 def made(posterior: float, right: bool) -> Judged:

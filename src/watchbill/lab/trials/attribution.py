@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from watchbill.context.reference import digest, read_table
 from watchbill.inquiry.attribute import NAMED_AT, Attribution, Calibration, answer_of, groups_of, shipped
+from watchbill.inquiry.complaints import complained
 from watchbill.inquiry.leakhits import Asked, Extra
 from watchbill.inquiry.leaklist import parse_leak
 from watchbill.inquiry.sightings import Found, SightingIndex, open_sightings
@@ -41,6 +42,8 @@ LIKELY: Final = 0.5
 """A leaker is found when he is among the first of the ranking (as many as there are) and likelier than not."""
 CUSTOMERS_MIN: Final = 20
 """Whoever was shown fewer cannot leak half of such a list."""
+CALLED: Final = 10
+"""Complainants whom an account saw, from which on it should be a finding."""
 TRIED: Final = 12
 """Leaks planted in a world of a trial."""
 FRAME_ROWS: Final = 65_536
@@ -347,6 +350,29 @@ def attribution_of(world: Path, home: Path, seed: int, count: int = TRIED) -> di
             out["named"] += told.named > 0
             out["wrong"] += told.named_wrong > 0
     return out
+
+
+def complaints_of(world: Path, home: Path) -> dict[str, int]:
+    """What the complaints of a world come to, counted against its truth.
+
+    Returns:
+        complaints; findings; right: those that are attacked accounts, or outlets with two of them; wanted: attacked accounts of whose
+        customers `CALLED` or more complained; found: of those, how many a finding names, or their outlet.
+    """
+    found, truth = complained(home, note=False), truth_of(world)
+    sql = f"select distinct subjects[1] from read_parquet('{world}/records/*.parquet') where kind = 'complaint'"
+    called = {row[0] for row in duckdb.connect().execute(sql).fetchall()}
+    groups, victims = groups_of(home, found.answer.height), dict[str, set[str]]()
+    for account, taken in truth.attacks.values():
+        victims.setdefault(account, set()).update(customer for _, customer in taken)
+    place = {account: f"outlet {groups.get(source_hash(account, ACCOUNT), '')}" for account in victims}
+    named, places = {row["who"] for row in found.findings}, list(place.values())
+    wanted = [account for account, some in victims.items() if len(some & called) >= CALLED]
+    right = [who for who in named if who.removeprefix("account ") in victims or places.count(who) > 1]
+    seen = [account for account in wanted if {f"account {account}", place[account]} & named]
+    return {
+        "complaints": found.complaints, "findings": len(named), "right": len(right), "wanted": len(wanted), "found": len(seen),
+    }  # fmt: skip
 
 
 def calibration_error(judged: Sequence[Judged], bins: int = 10) -> float:
