@@ -25,6 +25,7 @@ from watchbill.inquiry.attribute import TABLE, Calibration, answer_of, shipped
 from watchbill.inquiry.leakhits import Asked, Extra
 from watchbill.inquiry.leaklist import Item
 from watchbill.inquiry.sightings import open_sightings
+from watchbill.inquiry.sightrows import ACCOUNT, source_hash
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.world import build_world
 from watchbill.lab.trials.attribution import (
@@ -172,6 +173,7 @@ def large(rows: int, accounts: int) -> None:
         index = open_sightings(home)
         indexed, used = time.perf_counter(), time.process_time() - used
         rng = np.random.default_rng(9)
+        outlets = {source_hash(f"E{n}", ACCOUNT): f"O{n // 12}" for n in range(accounts)}
         seconds, right = [], 0
         held = (
             records.filter(pa.compute.equal(records["account"], "E5"))["subjects"]
@@ -183,7 +185,7 @@ def large(rows: int, accounts: int) -> None:
             names = [*(held * ITEMS)[: ITEMS // 2], *(f"C{n}" for n in rng.integers(0, accounts * 400, ITEMS))]
             items = [Item((name,), (), line) for line, name in enumerate(dict.fromkeys(names))][:ITEMS]
             start = time.perf_counter()
-            answer = answer_of(open_sightings(home), items, Extra({}), Asked(), shipped())
+            answer = answer_of(open_sightings(home), items, Extra(outlets), Asked(), shipped())
             seconds.append(time.perf_counter() - start)
             right += answer.ranking[0].account == "E5"
         disk = sum(path.stat().st_size for path in (home / "sightings").iterdir())

@@ -306,6 +306,8 @@ class _Answer:
     def _found_groups(self) -> list[Holder]:
         """Groups likelier than not, the likeliest first."""
         mine = np.flatnonzero((self.laid.way == GROUP) & (self.said.source >= HALF))
+        if not len(mine):
+            return []
         names, counts = {hash_text(name): name for name in set(self.groups.values())}, self.laid.hits.counts
         order = mine[np.lexsort((self.laid.owner[mine], -self.said.source[mine]))].tolist()
         return [

@@ -313,18 +313,20 @@ def _groups(
     looks = given.looks
     names = [given.groups.get(source, "") for source in looks.source.tolist()]
     inside = np.array([bool(name) for name in names], np.bool_)
-    held, code = np.unique(np.array([hash_text(name) for name in names if name], np.uint64), return_inverse=True)
+    key_of = {name: hash_text(name) for name in set(names) if name}
+    held, code = np.unique(np.array([key_of[name] for name in names if name], np.uint64), return_inverse=True)
     pairs = _paired(looks.item[inside], code.ravel() + base, looks.time[inside])
     pairs = pairs._replace(times=np.ones(len(pairs.item), np.int64))
-    wanted = set(held.tolist())
     members: dict[int, list[int]] = {}
     for source, name in given.groups.items():
-        key = hash_text(name)
-        if key in wanted:
-            members.setdefault(key, []).append(source)
-    each = [index.sizes(given.kind, np.array(members[key], np.uint64)) for key in held.tolist()]
-    size = np.array([int(one.sum()) for one in each], np.int64)
-    crowd = np.array([one.max() < ALONE * one.sum() for one in each], np.bool_)
+        if name in key_of:  # all accounts of a carrier pass here: no more than a look-up each
+            members.setdefault(key_of[name], []).append(source)
+    everybody = np.array([one for key in held.tolist() for one in members[key]], np.uint64)
+    starts = np.cumsum([0, *(len(members[key]) for key in held.tolist())])[:-1]
+    each = index.sizes(given.kind, everybody)
+    size = np.add.reduceat(each, starts) if len(held) else np.zeros(0, np.int64)
+    largest = np.maximum.reduceat(each, starts) if len(held) else size
+    crowd = largest < ALONE * size
     number = np.cumsum(crowd) - 1
     keep = crowd[pairs.of - base] if len(crowd) else np.zeros(0, np.bool_)
     pairs = _Pairs(*(part[keep] for part in pairs))
