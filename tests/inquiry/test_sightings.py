@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +103,18 @@ def test_an_index_of_another_ledger_is_made_anew(tmp_path: Path) -> None:
     assert who(open_sightings(other), "C00000000003") == {"a:E9": 0}
 
 
-def test_one_process_at_a_time_adds(tmp_path: Path) -> None:
+def test_one_process_at_a_time_adds_and_the_next_one_waits(tmp_path: Path) -> None:
     ledger(tmp_path, ROWS, (40,))
     files.make_directory(tmp_path / "sightings")
     lock = files.take_lock(tmp_path / "sightings" / "lock", "x")
-    with pytest.raises(LedgerError, match="another process"):
-        open_sightings(tmp_path)
-    assert lock
+    found: list[SightingIndex] = []
+    thread = threading.Thread(target=lambda: found.append(open_sightings(tmp_path)))
+    thread.start()
+    thread.join(0.5)
+    assert thread.is_alive()
+    os.close(lock)
+    thread.join(30)
+    assert who(found[0], "C00000000003") == {"a:E3": 3, "a:E0": 16, "a:E1": 29}
 
 
 def test_an_empty_home_sees_nothing(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def attribute(
         tell: hears how far the index of sightings is while segments are added to it.
 
     Raises:
-        LedgerError: the ledger or the index is damaged. LedgerBusy: another process adds to the index.
+        LedgerError: the ledger or the index is damaged.
     """
     index = open_sightings(home, tell)
     answer = answer_of(index, leak.items, extra_of(home, index.height), asked or Asked(), calibration or shipped())

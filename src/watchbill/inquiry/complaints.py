@@ -72,7 +72,7 @@ def complained(home: Path, until: int | None = None, days: float | None = None, 
         note: write findings that are new, and those that are over, into the diary.
 
     Raises:
-        LedgerError: the ledger, the index or the diary is damaged. LedgerBusy: another process adds to the index.
+        LedgerError: the ledger, the index or the diary is damaged.
     """
     index = open_sightings(home)
     settings = settings_at(home, index.height).inquiry

@@ -6,8 +6,10 @@ one; what is not sealed is read from the journal. The folder `sightings` of a ho
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from watchbill.ledger.manifest import Segment
 
 FOLDER: Final = "sightings"
 VERSION: Final = 1
@@ -289,7 +293,6 @@ def open_sightings(home: Path, tell: Callable[[int, int], None] = lambda _done, 
         tell: called with (segments done, segments to do) while segments are added.
 
     Raises:
-        LedgerBusy: another process adds to it.
         LedgerError: the ledger or the index is damaged.
     """
     ledger = Ledger(home)
@@ -325,18 +328,12 @@ def _tail(home: Path, after: int, limit: int) -> Iterator[pa.Table]:
 
 
 def _brought_up(home: Path, controls: Controls, tell: Callable[[int, int], None]) -> list[Run]:
-    segments = manifests.load(home).segments
-    runs = _listed(home)
-    done = runs[-1].end if runs else 0
-    ends = {segment.last + 1 for segment in segments}
-    if any(run.end not in ends for run in runs):  # of another ledger that stood here before
-        runs, done = [], 0
-    todo = [segment for segment in segments if segment.first >= done]
+    runs, todo = _standing(home)
     if not todo:
         return runs
     files.make_directory(home / FOLDER)
-    lock = files.take_lock(home / FOLDER / "lock", "another process adds to the index of sightings")
-    try:
+    with _alone(home):
+        runs, todo = _standing(home)  # whoever was before us may have added them
         for number, segment in enumerate(todo):
             tell(number, len(todo))
             with open_segment(segment.path(home)) as file:
@@ -346,9 +343,29 @@ def _brought_up(home: Path, controls: Controls, tell: Callable[[int, int], None]
             runs = _merged(home, runs)
             _list(home, runs)
         _sweep(home, runs)
-    finally:
-        os.close(lock)
     return runs
+
+
+def _standing(home: Path) -> tuple[list[Run], list[Segment]]:
+    """(runs that are there, segments that are still to be added)."""
+    runs = _listed(home)
+    segments = manifests.load(home).segments  # after the list, so that it holds all that the list knows
+    ends = {segment.last + 1 for segment in segments}
+    if any(run.end not in ends for run in runs):  # of another ledger that stood here before
+        runs = []
+    done = runs[-1].end if runs else 0
+    return runs, [segment for segment in segments if segment.first >= done]
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One process at a time adds; the next one waits."""
+    fd = os.open(home / FOLDER / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _kept(home: Path, first: int, end: int, level: int, said: Sighted) -> Run:
