@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watchbill.core.errors import LedgerError, LimitError
@@ -45,6 +45,8 @@ def test_a_line_left_out_moved_or_doubled_is_noticed(tmp_path: Path, lines: list
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
+@example(-1, 7)  # the end of a line becomes a carriage return
+@example(-1, 1)
 def test_a_changed_byte_before_the_last_line_is_noticed(place: int, flip: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         book = three(Path(folder))
