@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from watchbill.core.errors import SettingsError
+from watchbill.inquiry.complaints import book_of
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.config import load_config
 from watchbill.runners.live import LiveRunner
@@ -97,6 +98,27 @@ def running(place: Path) -> Iterator[Running]:
     it = Running(place)
     yield it
     it.end()
+
+
+def test_complaints_are_attributed_while_it_runs(place: Path) -> None:
+    text = SETTINGS.replace("reload_seconds = 0.2", "reload_seconds = 0.2\ncomplaints_seconds = 0.5")
+    (place / "watchbill.toml").write_text(text)
+    it = Running(place)
+    try:
+        now = time.time_ns() // 1_000_000
+        rows = [
+            json.loads(line) | {"time": now - 60_000, "account": f"a{n % 7}"}
+            for n, line in enumerate(lines(*range(300)).splitlines())
+        ]
+        rows += [
+            {"id": f"c{n}", "time": now, "kind": "complaint", "waybill": f"W{n * 7 + 1}", "subjects": [f"p{n * 7 + 1}"]}
+            for n in range(9)
+        ]
+        assert it.post("".join(json.dumps(row) + "\n" for row in rows).encode()).status_code == 202
+        until(lambda: bool(book_of(place / "home").entries()), 60)
+    finally:
+        it.end()
+    assert [one.said["who"] for one in book_of(place / "home").entries()] == ["account a1"]
 
 
 def test_a_202_means_that_it_is_on_disk(running: Running, place: Path) -> None:

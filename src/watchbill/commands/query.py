@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from watchbill.commands.common import HomeOption, JsonOption, print_json
+from watchbill.commands.party import party_app
 from watchbill.commands.show import ledger_home, percent, read_json, read_lines, say, table, time_ms, when
 from watchbill.core.errors import NotFoundError
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command("cases")(cases_command)
     one = typer.Typer(no_args_is_help=True, help="One case.")
     one.command("show")(case_show_command)
+    one.add_typer(party_app(), name="party")
     one.callback()(_one_case)
     app.add_typer(one, name="case")
 

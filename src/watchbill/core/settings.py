@@ -311,6 +311,9 @@ class InquirySettings(Section):
     yuan_a_record_low: float = Field(default=0.8, ge=0)
     yuan_a_record_high: float = Field(default=10.0, ge=0)
     rent_yuan_a_day: float = Field(default=500.0, ge=0)
+    mark_digits: int = Field(default=0, ge=0, le=8)
+    complaint_days: float = Field(default=30, gt=0, le=3650)
+    complaint_alert_at: float = Field(default=0.9, gt=0, le=1)
 
     @model_validator(mode="after")
     def _in_order(self) -> InquirySettings:

@@ -52,6 +52,7 @@ _KNOWN: Final = (
     "decisions",
     "checkpoint_seconds",
     "reload_seconds",
+    "complaints_seconds",
 )
 
 
@@ -69,6 +70,7 @@ class RunConfig:
     decisions: DeskSettings | None = None
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
+    complaints_seconds: float = 3600.0
     rules: RuleSource = field(default_factory=RuleSource)
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     on_call: tuple[str, ...] = ()
@@ -112,6 +114,7 @@ def load_config(path: Path) -> RunConfig:
         decisions=_decisions(data, path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
+        complaints_seconds=_seconds(data, "complaints_seconds", 3600.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
         actions=actions,
         on_call=_on_call(_table(data, "on_call", path), actions, path),

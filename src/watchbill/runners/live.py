@@ -15,6 +15,7 @@ from watchbill.core.errors import LedgerError, LimitError, SettingsError, Source
 from watchbill.ledger.sealing import Sealer
 from watchbill.runners.acting import open_dispatcher, receivers_of, standing_in
 from watchbill.runners.clock import Clock, SystemClock
+from watchbill.runners.complaining import Complaining
 from watchbill.runners.desk import Desk
 from watchbill.runners.engine import Engine
 from watchbill.runners.inbox import put, take_inbox
@@ -128,6 +129,7 @@ class LiveRunner:
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
+        self._rise: Callable[[], None] | None = None
         self.dispatcher: Dispatcher | None = None
 
     def _open_desk(self) -> Desk | None:
@@ -158,34 +160,22 @@ class LiveRunner:
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
+        complaining = Complaining(self.config.home, self.config.complaints_seconds, began)
         threads: list[threading.Thread] = []
-        rise: Callable[[], None] | None = None
         try:
             self._listen()
             engine.take_tables(loaded)
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
-            if self.dispatcher is not None:
-                self.dispatcher.start()
-            if self.desk is not None:
-                warm_up(engine.pipeline.settings)
-                rise = settle_down()
-                self.desk.shut = False
+            self._open_for_asks(engine)
             self.ready.set()
-            self._loop(engine, sealer)
+            self._loop(engine, sealer, complaining)
             engine.tell(self.clock.now_ms())
             engine.checkpoint()
         finally:
-            self._stop.set()
-            if self.desk is not None:
-                self.desk.shut = True
-                self.desk.refuse(self.desk.drain())
-            if self._web is not None:
-                self._web.should_exit = True
-            self._settle_rest()
-            if rise is not None:
-                rise()
+            self._close_doors()
+            complaining.end()
             engine.close()
             if self.dispatcher is not None:
                 self.dispatcher.stop()
@@ -213,6 +203,27 @@ class LiveRunner:
             raise
         said([])
         return engine
+
+    def _open_for_asks(self, engine: Engine) -> None:
+        """Actions go out from here on, and decisions may be asked for."""
+        if self.dispatcher is not None:
+            self.dispatcher.start()
+        if self.desk is not None:
+            warm_up(engine.pipeline.settings)
+            self._rise = settle_down()
+            self.desk.shut = False
+
+    def _close_doors(self) -> None:
+        """Nobody is let in any more, and whoever waits is told."""
+        self._stop.set()
+        if self.desk is not None:
+            self.desk.shut = True
+            self.desk.refuse(self.desk.drain())
+        if self._web is not None:
+            self._web.should_exit = True
+        self._settle_rest()
+        if self._rise is not None:
+            self._rise()
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -258,7 +269,7 @@ class LiveRunner:
 
     # -- the engine --------------------------------------------------------------------------------------------
 
-    def _loop(self, engine: Engine, sealer: Sealer) -> None:
+    def _loop(self, engine: Engine, sealer: Sealer, complaining: Complaining) -> None:
         checkpoint = reload = looked = self.clock.monotonic()
         self._inbox(engine)
         while not self._stop.is_set() and not self.progress.stop():
@@ -281,6 +292,8 @@ class LiveRunner:
                 reload = now
                 self._reload(engine)
                 sealer.check()
+                if said := complaining.turn(now, self.clock.now_ms()):
+                    self.progress.on_phase(said)
             if now - checkpoint > self.config.checkpoint_seconds:
                 checkpoint = now
                 engine.checkpoint(wait=False)
