@@ -16,23 +16,27 @@ from watchbill.ledger.sealing import seal
 
 MODULES = Path("/usr/share/gocode")
 NEEDED = MODULES / "src" / "golang.org" / "x" / "mod" / "sumdb" / "tlog"
-pytestmark = pytest.mark.skipif(
-    shutil.which("go") is None or not NEEDED.is_dir(),
-    reason="no Go with golang.org/x/mod: scripts/install-go installs it",
+MISSING = (
+    "" if shutil.which("go") and NEEDED.is_dir() else "no Go with golang.org/x/mod: scripts/install-go installs it"
 )
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
-@pytest.fixture(scope="session")
-def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("go")
+def built(folder: Path) -> Path:
+    """Build the checker in a folder."""
     program = folder / "check"
     where = {"GO111MODULE": "off", "GOPATH": str(MODULES), "GOCACHE": str(folder / "cache"), "GOFLAGS": ""}
     command = ["go", "build", "-o", str(program), str(Path(__file__).parent / "go" / "check.go")]
-    built = subprocess.run(
+    done = subprocess.run(
         command, env={**os.environ, **where}, capture_output=True, text=True, timeout=110, check=False
     )
-    assert built.returncode == 0, built.stderr
+    assert done.returncode == 0, done.stderr
     return program
+
+
+@pytest.fixture(scope="module")
+def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("go"))
 
 
 @pytest.fixture(scope="module")

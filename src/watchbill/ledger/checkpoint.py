@@ -72,10 +72,14 @@ def parse_verifier_key(text: str) -> tuple[str, bytes]:
 
 def sign(key: Ed25519PrivateKey, origin: str, size: int, root: bytes) -> bytes:
     """Make a signed note of a checkpoint."""
-    text = Checkpoint(origin, size, root).text()
+    return sign_text(key, origin, Checkpoint(origin, size, root).text())
+
+
+def sign_text(key: Ed25519PrivateKey, name: str, text: str) -> bytes:
+    """Make a signed note of any text that ends in a line break; no checkpoint begins as other texts do, with another line."""
     public = key.public_key().public_bytes_raw()
-    signature = base64.b64encode(key_hash(origin, public) + key.sign(text.encode())).decode()
-    return f"{text}\n{_DASH}{origin} {signature}\n".encode()
+    signature = base64.b64encode(key_hash(name, public) + key.sign(text.encode())).decode()
+    return f"{text}\n{_DASH}{name} {signature}\n".encode()
 
 
 def parse(note: bytes) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
