@@ -303,8 +303,8 @@ class _Child:
         sink.write(json.dumps({**asdict(part), "home": str(part.home)}).encode() + b"\n")
         sink.flush()
         told = json.loads(source.readline())
-        bodies = [source.read(size) for size in told["sizes"]]
-        return Read(part, *bodies, told["fault"], told["gone"], told["told"])
+        head, row, tail = (source.read(size) for size in told["sizes"])
+        return Read(part, head, row, tail, told["fault"], told["gone"], told["told"])
 
     def close(self) -> None:
         """End it."""

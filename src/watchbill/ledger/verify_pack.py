@@ -384,7 +384,7 @@ def _exposure(parts: Mapping[str, bytes], records: Mapping[int, dict[str, Any]],
     _compare(told, seen, looks, report)
 
 
-def _shown(record: Mapping[str, Any], parcels: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+def _shown(record: Mapping[str, Any], parcels: list[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
     """(subject, fields) that a look exposed."""
     plain = record["kind"] in _LOOKS and record.get("outcome", "success") == "success" and not record.get("masked")
     if not plain:
