@@ -21,6 +21,7 @@ from watchbill.core.errors import LedgerError, NotFoundError
 from watchbill.ledger import checkpoint, files, merkle
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ, canonical
+from watchbill.ledger.gone import read_gone
 from watchbill.ledger.manifest import Manifest
 from watchbill.ledger.segments import open_segment
 from watchbill.ledger.survivors import nonces_of
@@ -161,7 +162,7 @@ def prove_all(home: Path, seqs: Sequence[int], size: int | None = None) -> Itera
 
 
 def rows_of_seqs(home: Path, manifest: Manifest, seqs: Iterable[int]) -> Iterator[tuple[int, pa.Table]]:
-    """Sealed records by their seqs as (day, rows in order of seq), segment by segment; erased ones are left out.
+    """Sealed records by their seqs as (day, rows in order of seq), segment by segment; of erased ones what is left.
 
     Raises:
         LedgerError: a segment is damaged.
@@ -184,7 +185,9 @@ def rows_of_seqs(home: Path, manifest: Manifest, seqs: Iterable[int]) -> Iterato
 
 def _records(home: Path, manifest: Manifest, seqs: Sequence[int]) -> Iterator[tuple[int, bytes, bytes]]:
     """(seq, nonce, canonical record) of the sealed records that can be proven."""
-    for day, table in rows_of_seqs(home, manifest, seqs):
+    for day, rows in rows_of_seqs(home, manifest, seqs):
+        lost = np.concatenate([read_gone(home, one).seqs for one in manifest.segments if one.day == day])
+        table = rows.filter(pc.invert(pc.is_in(rows.column(SEQ), value_set=pa.array(lost)))).combine_chunks()
         found = table.column(SEQ).to_numpy()
         nonces = nonces_of(home, day, found)
         data, ends = canonical(table, None)
