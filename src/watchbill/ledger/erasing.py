@@ -29,9 +29,9 @@ from watchbill.ledger.survivors import Survivors, key_path, nonces_of, write_sur
 
 NOTE: Final = "erasing.json"
 SORTED: Final = ("account", "time")
+CONTROL_PREFIX: Final = "wb."
 Redact = Callable[[pa.Table], pa.Table]
 Lines = Callable[[bytes], bytes]
-_STUB_COLUMNS: Final = ("source", "id", "time", "arrival", "kind", "extra")
 
 
 @dataclass(frozen=True)
@@ -204,10 +204,7 @@ def _frame(header: Header, frame: Frame, plan: Plan) -> bytes | None:
     if table is not None and low < high:
         seqs = np.arange(header.seq, header.seq + header.count)
         rows = np.flatnonzero(np.isin(seqs, plan.seqs))
-        # the journal holds no redacted rows: a state made again from it must not judge anybody by half a look
-        table = gone.replaced(table, rows, gone.stubs(table.take(pa.array(rows)), seqs[rows]))
-        if len(rows) == header.count:
-            table = table.select(list(_STUB_COLUMNS))
+        table = _blanked(table, rows)
     for payload in _payloads(table, frame.payload):
         rest = header.body_bytes - len(payload) - len(packed := pack_lines(lines)) - len(frame.positions)
         if rest >= 0:
@@ -216,6 +213,44 @@ def _frame(header: Header, frame: Frame, plan: Plan) -> bytes | None:
     raise LedgerError(
         f"the journal frame at seq {header.seq} cannot be rewritten in its place", todo="Nothing was changed; tell us"
     )
+
+
+def _blanked(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+    """The frame's records with these ones empty: of a kind that the engine passes over, when and from which source they came.
+
+    Empty values rather than absent ones where a column had none absent, so that no part of the frame grows. There are no redacted
+    rows here: a state made again from the journal must not judge anybody by half a look.
+    """
+    for at, field in enumerate(table.schema):
+        column = table.column(at).combine_chunks()
+        kind, whole = field.type, column.null_count == 0
+        if field.name == "kind":
+            value: Any = CONTROL_PREFIX
+        elif not whole or pa.types.is_struct(kind):
+            value = None
+        else:
+            value = (
+                ""
+                if pa.types.is_string(kind)
+                else []
+                if pa.types.is_list(kind)
+                else False
+                if pa.types.is_boolean(kind)
+                else 0
+            )
+        fresh = pa.array([value] * len(rows), kind)
+        if field.name in {"source", "arrival", "time"}:
+            fresh = (
+                table.column("arrival" if field.name == "time" else field.name).combine_chunks().take(pa.array(rows))
+            )
+        order = np.arange(table.num_rows)
+        order[rows] = table.num_rows + np.arange(len(rows))
+        table = table.set_column(at, field, pa.concat_arrays([_plain(column), _plain(fresh)]).take(pa.array(order)))
+    return table
+
+
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
 
 
 def _payloads(table: pa.Table | None, before: bytes) -> Iterator[bytes]:

@@ -36,7 +36,11 @@ _KNOWN: Final = (
     "http",
     "checkpoint_seconds",
     "reload_seconds",
+    "retention_days",
 )
+RETENTION_DAYS: Final = 1_095
+"""Three years: what the postal and personal-information rules ask for, and no more."""
+RETENTION_DAYS_MIN: Final = 180
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class RunConfig:
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
+    retention_days: int = RETENTION_DAYS
 
 
 def load_config(path: Path) -> RunConfig:
@@ -80,7 +85,17 @@ def load_config(path: Path) -> RunConfig:
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
+        retention_days=_days(data, path),
     )
+
+
+def _days(data: Mapping[str, Any], path: Path) -> int:
+    value = data.get("retention_days", RETENTION_DAYS)
+    if isinstance(value, bool) or not isinstance(value, int) or value < RETENTION_DAYS_MIN:
+        raise SettingsError(
+            f"retention_days is not {RETENTION_DAYS_MIN} or more", where=path.name, todo="the law asks for six months"
+        )
+    return value
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

@@ -26,11 +26,14 @@ from watchbill.ledger import erasing, files, gone
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.erasing import Plan, columns_nulled, rows_without
+from watchbill.ledger.frames import unpack_lines
+from watchbill.ledger.journal import read_frames
 from watchbill.ledger.keys import is_seeded
 from watchbill.ledger.reader import Ledger
 from watchbill.ledger.sealing import seal
 from watchbill.ledger.segments import open_segment
 from watchbill.records.schema import CONTROL_PREFIX
+from watchbill.runners.config import RETENTION_DAYS_MIN
 from watchbill.runners.engine import Engine
 from watchbill.runners.local import keep_current
 
@@ -42,9 +45,6 @@ if TYPE_CHECKING:
 
     from watchbill.runners.clock import Clock
 
-DAYS_MIN: Final = 180
-"""Six months: personal-information handling records and network logs are kept at least so long (PIPL, Cybersecurity Law art. 21)."""
-DAYS_DEFAULT: Final = 1_095
 _DAY_MS: Final = 86_400_000
 _REASON_CHARS: Final = 500
 _ABOUT: Final = ("waybill", "ticket", "reason", "decision", "channel", "extra")
@@ -123,28 +123,31 @@ def retain(home: Path, days: int, *, clock: Clock, dry_run: bool = False) -> Era
 
     Args:
         home: the home; nobody may write it.
-        days: how long payloads are kept, at least 180.
+        days: how long payloads are kept, at least 180: the law keeps network logs for six months (Cybersecurity Law, art. 21).
         clock: today.
         dry_run: only say what would go.
 
     Raises:
         SettingsError: under 180 days. LedgerError: an erasure did not finish. LedgerBusy: somebody writes the home.
     """
-    if days < DAYS_MIN:
-        raise SettingsError(f"{days} days is under the floor of {DAYS_MIN}", where="retain", todo="Keep longer")
+    if days < RETENTION_DAYS_MIN:
+        raise SettingsError(
+            f"{days} days is under the floor of {RETENTION_DAYS_MIN}", where="retain", todo="Keep longer"
+        )
     before = erasing.noted(home) or ([], [])
     if before[1]:
         raise LedgerError("an erasure did not finish", where="erase", todo="Run the same erase again first")
     seal(home, final=True)
     cutoff = (clock.now_ms() // _DAY_MS - days) * _DAY_MS
     seqs, held, cases = _old(home, cutoff)
+    stale = _refused_before(home, cutoff)
     seqs = np.union1d(seqs, np.array(before[0], np.int64))
     replayed = is_seeded(home)
     if dry_run or not len(seqs):
         return Erased(len(seqs), held, cases, [], [], replayed, None)
     height = _record(home, "wb.retain", {"records": len(seqs), "before": cutoff, "held": held}, clock)
-    plan = Plan(seqs, np.zeros(0, np.int64), lambda rows: rows, lambda raw: raw)
-    rewritten = [*_carry_out(home, plan), *_old_parcels(home, int(seqs[-1]) + 1)]
+    plan = Plan(seqs, np.zeros(0, np.int64), lambda rows: rows, lambda raw: _lines(raw, (), stale))
+    rewritten = [*_carry_out(home, plan), *_old_parcels(home, cutoff)]
     return Erased(len(seqs), held, cases, rewritten, [], replayed, height)
 
 
@@ -259,12 +262,22 @@ def redacted(rows: pa.Table, names: Iterable[str]) -> pa.Table:
     return rows.set_column(at, rows.schema.field(at), pa.array(told, pa.string()))
 
 
-def _lines(raw: bytes, names: Iterable[str]) -> bytes:
-    """Quarantined lines; those that hold one of these texts lose what was sent."""
+def _refused_before(home: Path, cutoff: int) -> frozenset[bytes]:
+    """Quarantined lines that came before the cutoff."""
+    frames = (frame for _, frame in read_frames(home, _first(home)) if frame.arrival < cutoff and frame.quarantined)
+    return frozenset(line for frame in frames for line in unpack_lines(frame.quarantined).split(b"\n") if line)
+
+
+def _first(home: Path) -> int:
+    return next((first for first, _ in files.journal_files(home)), 0)
+
+
+def _lines(raw: bytes, names: Iterable[str], stale: frozenset[bytes] = frozenset()) -> bytes:
+    """Quarantined lines; those that hold one of these texts, or are stale, lose what was sent."""
     marks = [json.dumps(name, ensure_ascii=ascii_only)[1:-1].encode() for name in names for ascii_only in (False, True)]
     out = []
     for line in raw.split(b"\n"):
-        if any(mark in line for mark in marks):
+        if line in stale or any(mark in line for mark in marks):
             row = {**json.loads(line), "raw": ""}
             out.append(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode())
         else:
@@ -286,8 +299,9 @@ def _parcels_without(home: Path, subject: str) -> list[str]:
     return told
 
 
-def _old_parcels(home: Path, before: int) -> list[str]:
-    """Empty the versions of the parcels table that were replaced before this seq: they resolve nothing that is left."""
+def _old_parcels(home: Path, cutoff: int) -> list[str]:
+    """Empty the versions of the parcels table that were replaced before the cutoff: they resolve nothing that is left."""
+    before = max((one.last + 1 for one in manifests.load(home).segments if one.arrival[1] < cutoff), default=0)
     loads = read_controls(home, Ledger(home).height).parcels
     earlier = [digest for seq, digest in loads if seq < before]
     current = {*earlier[-1:], *(digest for seq, digest in loads if seq >= before)}
