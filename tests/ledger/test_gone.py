@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,10 @@ def test_stubs_take_the_places_of_records(make: Any) -> None:
     kept = [at for at in range(20) if at not in (3, 7)]
     assert after.take(kept) == table.take(kept).combine_chunks()
     assert replaced(table, np.zeros(0, np.int64), table.slice(0, 0)) is table
+
+
+def test_vector_of_the_document() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "ledger-format.md").read_text()
+    found = re.search(r"<!-- gone -->\n```\n([0-9a-f\n]+)```", text)
+    assert found is not None
+    assert bytes.fromhex(found.group(1)) == gone_bytes(Gone(np.array([3, 4]), np.array([9])))
