@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -215,6 +217,7 @@ def test_a_killed_erasure_is_finished_by_the_next(
         except KeyboardInterrupt:
             monkeypatch.setattr(owner, name, step)
             assert noted(home) in (None, (DROP, REDACT))
+            assert noted(home) is None or "did not finish" in verify(home).reason
             seal(home, rows_max=200, final=True)
             erase(home, plan())
         monkeypatch.setattr(owner, name, step)
@@ -223,6 +226,37 @@ def test_a_killed_erasure_is_finished_by_the_next(
         assert prove(home, 6).record == prove(whole, 6).record
         rows = [row for _, frame in read_frames(home, 0) if frame.count for row in unpack(frame.payload).to_pylist()]
         assert [seq for seq, row in enumerate(rows) if row["kind"] == "wb."] == sorted([*DROP, *REDACT])
+
+
+def test_readers_go_on_meanwhile(home: Path) -> None:
+    """DuckDB and our reader read on while payloads go: every answer is whole, before or after."""
+    stop, said = threading.Event(), list[tuple[int, int]]()
+    failed: list[Exception] = []
+    waybill = "SF0007"
+    want = Ledger(home).find("waybill", waybill).num_rows
+
+    def read() -> None:
+        try:
+            while not stop.is_set():
+                with duckdb.connect() as db:
+                    query = f"select count(*) from read_parquet('{home}/segments/*/*.parquet', hive_partitioning=false)"
+                    count = db.execute(query).fetchall()[0][0]
+                said.append((count, Ledger(home).find("waybill", waybill).num_rows))
+        except Exception as error:  # noqa: BLE001 told by the assertion below
+            failed.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    seqs = Ledger(home).find("waybill", waybill).column("seq").to_pylist()
+    for seq in seqs[:3]:
+        erase(home, plan([seq], []))
+    stop.set()
+    thread.join()
+    assert not failed
+    assert {count for count, _ in said} == {701}
+    assert {rows for _, rows in said} <= set(range(want - 3, want + 1))
+    assert said
+    assert Ledger(home).find("waybill", waybill).num_rows == want - len(seqs[:3])
 
 
 def test_lists_without_one_subject() -> None:

@@ -44,7 +44,7 @@ def rows() -> list[dict[str, Any]]:
         {"table": [parcel, keeping]},
         {"account": "E1", "subjects": [GONE], "fields": ["recipient.phone"], "reason": f"call of {GONE}"},
         {"account": "E1", "subjects": [GONE, OTHER], "fields": ["recipient.phone"], "waybill": "W-both"},
-        {"account": "E2", "waybill": PARCEL, "fields": ["recipient.name"]},
+        {"account": "E2", "waybill": PARCEL, "fields": ["recipient.name"], "id": f"look-{PARCEL}"},
         {"kind": "scan", "waybill": PARCEL, "outlet": "O1", "status": "arrived", "id": f"scan-{PARCEL}"},
         {"account": "E2", "shown": [{"subject": GONE, "fields": ["a"]}, {"subject": OTHER, "fields": ["b"]}]},
         {"account": "E2", "subjects": [OTHER], "fields": ["recipient.name"], "waybill": "SF-1"},
@@ -147,6 +147,7 @@ def test_the_rest_is_told_as_before(home: Path) -> None:
 def test_an_engine_goes_on_behind_it_also_without_its_state(home: Path) -> None:
     erase_subject(home, GONE, clock=ManualClock(T0 + 400 * DAY), **PEOPLE)
     height = Ledger(home).height
+    assert where(home, PARCEL) == []
     shutil.rmtree(home / "state")
     engine = Engine(home, None, ManualClock(T0 + 401 * DAY))
     assert (engine.done, engine.journal.height) == (height, height)
@@ -161,6 +162,17 @@ def case(home: Path, status: str) -> None:
     span = {"account": "E1", "from": T0, "until": T0 + DAY}
     row = {"id": "c1", "seq": 0, "status": status, "accounts": ["E1"], "devices": [], "tenancies": [span]}
     (home / "cases.ndjson").write_text(json.dumps(row) + "\n")
+
+
+def test_the_state_goes_too_when_asked(home: Path) -> None:
+    clock = ManualClock(T0 + 400 * DAY)
+    hashed = hash_text(PARCEL).to_bytes(8, "little")
+    erase_subject(home, GONE, clock=clock, forget_state=True, **PEOPLE)
+    assert not (home / "state").exists()
+    engine = Engine(home, None, clock)
+    engine.checkpoint()
+    engine.close()
+    assert not [path for path in (home / "state").rglob("*") if path.is_file() and hashed in path.read_bytes()]
 
 
 def test_an_open_case_holds_it(home: Path) -> None:

@@ -28,6 +28,9 @@ def erase_command(
     reason: str = typer.Option(..., help="Why; up to 500 characters that stay in the journal, so name nobody."),
     by: str = typer.Option(..., help="Who ordered it, by a pseudonym that the firm can resolve."),
     force: bool = typer.Option(False, "--force", help="Also while an open case needs the records; that is recorded."),
+    forget_state: bool = typer.Option(
+        False, "--forget-state", help="Remove the engine's state too; the next start makes it again from the journal."
+    ),
     dry_run: bool = _DRY,
     home: Path | None = HomeOption,
     as_json: bool = JsonOption,
@@ -37,7 +40,16 @@ def erase_command(
     from watchbill.runners.erasure import erase_subject
 
     clock = SystemClock()
-    said = erase_subject(ledger_home(home), subject, reason=reason, by=by, clock=clock, force=force, dry_run=dry_run)
+    said = erase_subject(
+        ledger_home(home),
+        subject,
+        reason=reason,
+        by=by,
+        clock=clock,
+        force=force,
+        dry_run=dry_run,
+        forget_state=forget_state,
+    )
     if as_json:
         print_json(asdict(said))
     else:

@@ -121,6 +121,8 @@ def verify(home: Path, progress: Progress | None = None, *, processes: int | Non
         manifest = _manifest(home)
         height = manifest["sealed"]
         height = _journal(home, manifest["sealed"])
+        if (home / "erasing.json").exists():
+            raise Bad(0, "an erasure did not finish: run the same command again")
     except Bad as bad:
         faults.append(bad)
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,8 +76,9 @@ class Erased:
 
 
 def erase_subject(
-    home: Path, subject: str, *, reason: str, by: str, clock: Clock, force: bool = False, dry_run: bool = False
-) -> Erased:
+    home: Path, subject: str, *, reason: str, by: str, clock: Clock, force: bool = False, dry_run: bool = False,
+    forget_state: bool = False,
+) -> Erased:  # fmt: skip
     """Take one customer (or parcel) out of everything that the home holds.
 
     Args:
@@ -87,6 +89,8 @@ def erase_subject(
         clock: stamps the record that tells of it.
         force: also while an open case needs the records; recorded as such.
         dry_run: only say what would go.
+        forget_state: remove the engine's state too, which holds 64-bit hashes of waybills for some weeks; the next start makes it
+            again from the journal.
 
     Raises:
         NotFoundError: nothing in the home is of this customer. LimitError: an open case needs the records.
@@ -114,7 +118,9 @@ def erase_subject(
     told = {"records": len(seqs), "reason": reason, "by": by, "forced": bool(cases) and force, "seqs": _digest(seqs)}
     height = _record(home, "wb.erase", told, clock)
     plan = Plan(np.array(before[0], np.int64), seqs, lambda rows: redacted(rows, names), lambda raw: _lines(raw, names))
-    rewritten = [*_carry_out(home, plan), *_parcels_without(home, subject)]
+    rewritten = [*_carry_out(home, plan), *_parcels_without(home, subject), *_ids_without(home, seqs, names)]
+    if forget_state:
+        shutil.rmtree(home / "state", ignore_errors=True)
     return Erased(len(seqs), 0, cases, rewritten, _left(home, names), replayed, height)
 
 
@@ -253,13 +259,31 @@ def redacted(rows: pa.Table, names: Iterable[str]) -> pa.Table:
             at = rows.schema.get_field_index(column)
             kept = pa.array(rows_without(rows.column(at).to_pylist(), name), rows.schema.field(at).type)
             rows = rows.set_column(at, rows.schema.field(at), kept)
-    seqs, ids = rows.column(SEQ).to_pylist(), rows.column("id").to_pylist()
-    told = [
-        f"{gone.KIND}:{seq}" if any(name in (one or "") for name in names) else one
-        for seq, one in zip(seqs, ids, strict=True)
-    ]
+    return _renamed(rows, names)
+
+
+def _renamed(rows: pa.Table, names: Iterable[str]) -> pa.Table:
+    """The rows with another id where theirs holds one of these texts."""
+    told = rows.column("id").to_pylist()
+    for at, (seq, one) in enumerate(zip(rows.column(SEQ).to_pylist(), told, strict=True)):
+        if any(name in (one or "") for name in names):
+            told[at] = f"{gone.KIND}:{seq}"
     at = rows.schema.get_field_index("id")
-    return rows.set_column(at, rows.schema.field(at), pa.array(told, pa.string()))
+    return rows.set_column(at, rows.schema.field(at), pa.array(told, rows.schema.field(at).type))
+
+
+def _ids_without(home: Path, seqs: NDArray[np.int64], names: Iterable[str]) -> list[str]:
+    """Verdicts carry the record's id: one that holds the customer's id or waybill goes."""
+    told = []
+    for path in sorted([*(home / "parts").glob("verdicts-*.parquet"), *(home / "out").glob("verdicts.parquet")]):
+        table = pq.read_table(path, partitioning=None)
+        rows = np.flatnonzero(np.isin(table.column(SEQ).to_numpy(), seqs))
+        before = table.take(pa.array(rows))
+        after = _renamed(before, names)
+        if not after.equals(before):
+            _replace_table(path, gone.replaced(table, rows, after))
+            told.append(path.name)
+    return told
 
 
 def _refused_before(home: Path, cutoff: int) -> frozenset[bytes]:
