@@ -15,7 +15,7 @@ from watchbill.core.errors import LedgerError, SettingsError, SourceError
 from watchbill.ledger.prove import checkpoint_note, checkpoint_sizes
 from watchbill.ledger.sealing import seal
 from watchbill.ledger.witnessed import check_against, notes_in
-from watchbill.runners.witness import publish
+from watchbill.runners.witness import Witnessing, WitnessSettings, publish
 
 
 @contextmanager
@@ -91,3 +91,25 @@ def test_only_https_or_loopback(home: Path, url: str) -> None:
         publish(home, url=url)
     with pytest.raises(SettingsError):
         publish(home)
+
+
+def test_beside_a_running_engine_everything_goes_out_and_failures_are_said_once(home: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    got: list[bytes] = []
+    with taking([500, 500], got) as url:
+        settings = WitnessSettings(file=str(tmp_path / "w.txt"), url=url, every_seconds=1)
+        witness = Witnessing(home, settings, said.append)
+        witness.once()
+        witness.once()
+        assert len(said) == 1
+        assert not got
+        witness.start()
+        seal(home, final=True)
+        witness.finish()
+    sizes = checkpoint_sizes(home)
+    assert got == [checkpoint_note(home, size)[1] for size in sizes]
+    assert notes_in((tmp_path / "w.txt").read_bytes()) == got
+    idle = Witnessing(home, WitnessSettings(), said.append)
+    idle.start()
+    idle.finish()
+    assert len(said) == 1

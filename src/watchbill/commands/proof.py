@@ -33,6 +33,9 @@ def proof_command(
     is_id: bool = typer.Option(False, "--id", help="It is an id, also where it consists of digits."),
     at: int | None = _AT,
     out: Path | None = _OUT,
+    keep_record: Path | None = typer.Option(
+        None, "--record", help="Write the canonical record, as it was logged, here."
+    ),
     home: Path | None = HomeOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -44,6 +47,10 @@ def proof_command(
     found = prove(place, seq, at)
     if out is not None:
         out.write_bytes(found.text())
+    if keep_record is not None:
+        if found.record is None:
+            raise NotFoundError("the record's payload was erased", where="--record", todo="The proof alone is left")
+        keep_record.write_bytes(found.record)
     if as_json:
         print_json(proof_json(found))
     elif out is None:

@@ -238,7 +238,7 @@ def _blanked(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
                 if pa.types.is_boolean(kind)
                 else 0
             )
-        fresh = pa.array([value] * len(rows), kind)
+        fresh = pa.nulls(len(rows), kind) if value is None else pa.repeat(pa.scalar(value, kind), len(rows))
         if field.name in {"source", "arrival", "time"}:
             fresh = (
                 table.column("arrival" if field.name == "time" else field.name).combine_chunks().take(pa.array(rows))

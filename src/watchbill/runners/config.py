@@ -7,6 +7,7 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[witness]                             # runners/witness.py: where checkpoints are published
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from watchbill.core.settings import Settings, fault_of, load_settings, parse_set
 from watchbill.records.limits import RecordLimits
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
+from watchbill.runners.witness import WitnessSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,7 @@ _KNOWN: Final = (
     "checkpoint_seconds",
     "reload_seconds",
     "retention_days",
+    "witness",
 )
 RETENTION_DAYS: Final = 1_095
 """Three years: what the postal and personal-information rules ask for, and no more."""
@@ -57,6 +60,7 @@ class RunConfig:
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
     retention_days: int = RETENTION_DAYS
+    witness: WitnessSettings = field(default_factory=WitnessSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -86,7 +90,17 @@ def load_config(path: Path) -> RunConfig:
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
         retention_days=_days(data, path),
+        witness=_witness(dict(_table(data, "witness", path)), base, path),
     )
+
+
+def _witness(table: dict[str, Any], base: Path, path: Path) -> WitnessSettings:
+    if table.get("file"):
+        table["file"] = str(base / str(table["file"]))
+    try:
+        return WitnessSettings.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [witness]", todo="see docs/settings.md") from error
 
 
 def _days(data: Mapping[str, Any], path: Path) -> int:

@@ -7,19 +7,33 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from watchbill.core.errors import LedgerError, SettingsError, SourceError
+from pydantic import Field
+
+from watchbill.core.errors import LedgerError, SettingsError, SourceError, WatchbillError
+from watchbill.core.settings import Section
 from watchbill.ledger import files
 from watchbill.ledger.prove import checkpoint_note, checkpoint_sizes
 from watchbill.ledger.witnessed import notes_in
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+
+class WitnessSettings(Section):
+    """Where `run` publishes checkpoints by itself ([witness]); neither file nor url: nowhere."""
+
+    file: str = ""
+    url: str = ""
+    every_seconds: float = Field(default=60.0, ge=1, le=86_400)
+
 
 STATE: Final = "witness.json"
 SECONDS_MAX: Final = 30.0
@@ -63,6 +77,46 @@ def publish(home: Path, *, file: Path | None = None, url: str | None = None, sec
             _note(home, state, key, size)
             done.url.append(size)
     return done
+
+
+class Witnessing:
+    """Publishes beside a running engine, in a thread of its own: a witness that hangs holds up nobody."""
+
+    def __init__(self, home: Path, settings: WitnessSettings, say: Callable[[str], None]) -> None:
+        self._home, self._settings, self._say = home, settings, say
+        self._stop = threading.Event()
+        self._told = ""
+        self._thread = threading.Thread(target=self._follow, name="witness", daemon=True)
+
+    def start(self) -> None:
+        """Begin, where there is a destination."""
+        if self._settings.file or self._settings.url:
+            self._thread.start()
+
+    def finish(self) -> None:
+        """End, once the last checkpoint is out (or could not be sent)."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2 * SECONDS_MAX)
+            self.once()
+
+    def once(self) -> None:
+        """Publish what is due; what goes wrong is said once, and comes again."""
+        file = Path(self._settings.file) if self._settings.file else None
+        try:
+            publish(self._home, file=file, url=self._settings.url or None)
+        except (WatchbillError, OSError) as error:
+            message = f"checkpoints were not published: {error}"
+            if message != self._told:
+                self._say(message)
+            self._told = message
+        else:
+            self._told = ""
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self.once()
+            self._stop.wait(self._settings.every_seconds)
 
 
 def _state(home: Path) -> dict[str, int]:
