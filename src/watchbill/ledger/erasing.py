@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,18 @@ from watchbill.core.errors import LedgerError
 from watchbill.ledger import files, gone, segments
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
-from watchbill.ledger.frames import Frame, Header, encode, pack, pack_lines, unpack, unpack_lines
-from watchbill.ledger.journal import walk
+from watchbill.ledger.frames import (
+    HEADER_BYTES,
+    Frame,
+    Header,
+    decode_body,
+    decode_header,
+    encode,
+    pack,
+    pack_lines,
+    unpack,
+    unpack_lines,
+)
 from watchbill.ledger.keys import is_seeded, renew_seed
 from watchbill.ledger.manifest import Manifest, Segment
 from watchbill.ledger.survivors import Survivors, key_path, nonces_of, write_survivors
@@ -30,6 +40,7 @@ from watchbill.ledger.survivors import Survivors, key_path, nonces_of, write_sur
 NOTE: Final = "erasing.json"
 SORTED: Final = ("account", "time")
 CONTROL_PREFIX: Final = "wb."
+_CHUNK: Final = 1 << 20
 Redact = Callable[[pa.Table], pa.Table]
 Lines = Callable[[bytes], bytes]
 
@@ -62,7 +73,10 @@ def noted(home: Path) -> tuple[list[int], list[int]] | None:
     if not path.exists():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
-    return list(told["drop"]), list(told["redact"])
+    drop, redact = (
+        [seq for first, last in told[name] for seq in range(first, last + 1)] for name in ("drop", "redact")
+    )
+    return drop, redact
 
 
 def erase(home: Path, plan: Plan) -> list[str]:
@@ -95,7 +109,14 @@ def erase(home: Path, plan: Plan) -> list[str]:
 
 
 def _note(plan: Plan) -> bytes:
-    return json.dumps({"drop": plan.drop.tolist(), "redact": plan.redact.tolist()}).encode()
+    return json.dumps({"drop": _runs(plan.drop), "redact": _runs(plan.redact)}).encode()
+
+
+def _runs(seqs: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """(first, last) of runs of consecutive seqs."""
+    breaks = np.flatnonzero(np.diff(seqs) != 1)
+    firsts, lasts = seqs[[0, *(breaks + 1)]] if len(seqs) else seqs, seqs[[*breaks, -1]] if len(seqs) else seqs
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 # --- segments ----------------------------------------------------------------------------------------------------------
@@ -174,34 +195,71 @@ def _survive(home: Path, before: Manifest, plan: Plan) -> None:
 def _journal(home: Path, plan: Plan) -> Iterator[Path]:
     """Write beside each journal file the same file without the payloads, byte for byte as long, frame for frame.
 
-    Positions in it are noted elsewhere (the runner's checkpoint, the manifest, the durable mark) and stay true.
+    Positions in it are noted elsewhere (the runner's checkpoint, the manifest, the durable mark) and stay true. Only headers are
+    read where nothing goes.
 
     Raises:
         LedgerError: a frame does not fit into its place.
     """
-    for first, path in files.journal_files(home):
-        out: list[bytes] = []
-        data, begin, touched = path.read_bytes(), 0, False
-        for end, header, frame in walk(path, first):
-            raw = data[begin : end.offset]
-            begin = end.offset
-            if frame is not None and (fresh := _frame(header, frame, plan)) is not None:
-                raw, touched = fresh, True
-            out.append(raw)
-        if touched:
-            beside = path.with_name(f"{path.name}.new")
-            files.write_atomic(beside, b"".join([*out, data[begin:]]))
-            yield beside
+    for _, path in files.journal_files(home):
+        fresh = {}
+        for at, header, body in frames_of(path, lambda header: header.quarantined_bytes > 0 or _holds(header, plan)):
+            raw = _frame(header, body, plan)
+            if raw is not None:
+                fresh[at] = raw
+        if fresh:
+            yield _copied(path, fresh)
+
+
+def frames_of(path: Path, wanted: Callable[[Header], bool]) -> Iterator[tuple[int, Header, Frame]]:
+    """(offset, header, frame) of the frames of a journal file whose header is wanted; the others are passed over unread.
+
+    Raises:
+        LedgerError: a wanted frame is damaged.
+    """
+    with path.open("rb") as file:
+        at = 0
+        while len(head := file.read(HEADER_BYTES)) == HEADER_BYTES:
+            header = decode_header(head)
+            if wanted(header):
+                yield at, header, decode_body(file.read(header.body_bytes), 0, header)
+            at += HEADER_BYTES + header.body_bytes
+            file.seek(at)
+
+
+def _holds(header: Header, plan: Plan) -> bool:
+    low, high = np.searchsorted(plan.seqs, [header.seq, header.seq + header.count])
+    return bool(low < high)
+
+
+def _copied(path: Path, fresh: dict[int, bytes]) -> Path:
+    """The file written beside itself, with other bytes at these offsets."""
+    beside = path.with_name(f"{path.name}.new")
+    with path.open("rb") as source, beside.open("wb") as sink:
+        for at in sorted(fresh):
+            _pass_on(source, sink, at - source.tell())
+            sink.write(fresh[at])
+            source.seek(len(fresh[at]), os.SEEK_CUR)
+        _pass_on(source, sink, path.stat().st_size - source.tell())
+        sink.flush()
+        os.fsync(sink.fileno())
+    beside.chmod(path.stat().st_mode)
+    return beside
+
+
+def _pass_on(source: BinaryIO, sink: BinaryIO, count: int) -> None:
+    while count > 0 and (chunk := source.read(min(count, _CHUNK))):
+        sink.write(chunk)
+        count -= len(chunk)
 
 
 def _frame(header: Header, frame: Frame, plan: Plan) -> bytes | None:
     """The frame without the payloads, as long as it was; None where nothing of it must go."""
-    low, high = np.searchsorted(plan.seqs, [header.seq, header.seq + header.count])
-    lines = plan.lines(unpack_lines(frame.quarantined))
-    if low == high and lines == unpack_lines(frame.quarantined):
+    held, lines = _holds(header, plan), plan.lines(unpack_lines(frame.quarantined))
+    if not held and lines == unpack_lines(frame.quarantined):
         return None
     table = unpack(frame.payload) if frame.count else None
-    if table is not None and low < high:
+    if table is not None and held:
         seqs = np.arange(header.seq, header.seq + header.count)
         rows = np.flatnonzero(np.isin(seqs, plan.seqs))
         table = _blanked(table, rows)

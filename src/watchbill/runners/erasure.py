@@ -28,7 +28,6 @@ from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.erasing import Plan, columns_nulled, rows_without
 from watchbill.ledger.frames import unpack_lines
-from watchbill.ledger.journal import read_frames
 from watchbill.ledger.keys import is_seeded
 from watchbill.ledger.reader import Ledger
 from watchbill.ledger.sealing import seal
@@ -288,12 +287,11 @@ def _ids_without(home: Path, seqs: NDArray[np.int64], names: Iterable[str]) -> l
 
 def _refused_before(home: Path, cutoff: int) -> frozenset[bytes]:
     """Quarantined lines that came before the cutoff."""
-    frames = (frame for _, frame in read_frames(home, _first(home)) if frame.arrival < cutoff and frame.quarantined)
-    return frozenset(line for frame in frames for line in unpack_lines(frame.quarantined).split(b"\n") if line)
-
-
-def _first(home: Path) -> int:
-    return next((first for first, _ in files.journal_files(home)), 0)
+    out = set[bytes]()
+    for _, path in files.journal_files(home):
+        for _, _, frame in erasing.frames_of(path, lambda h: h.quarantined_bytes > 0 and h.arrival < cutoff):
+            out |= {line for line in unpack_lines(frame.quarantined).split(b"\n") if line}
+    return frozenset(out)
 
 
 def _lines(raw: bytes, names: Iterable[str], stale: frozenset[bytes] = frozenset()) -> bytes:
