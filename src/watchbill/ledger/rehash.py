@@ -33,6 +33,7 @@ LEVELS: Final = 8
 _GONE: Final = struct.Struct("<8sQQ")
 _NONCES: Final = struct.Struct("<8sQ")
 _ACCOUNTED: Final = ("wb.erase", "wb.retain")
+_SPECIAL: Final = bytes(range(0x20)) + b'"\\'
 _MUST_ESCAPE: Final = '[\\x00-\\x1f"\\\\]'
 
 
@@ -268,8 +269,20 @@ def _text(column: pa.Array) -> tuple[str, pa.Array, str]:
     return "", pa.array([None if value is None else _json(value) for value in column.to_pylist()], pa.string()), ""
 
 
+def _any_special(column: pa.Array) -> bool:
+    """Whether any byte of the whole column may need an escape: one pass over its bytes costs a tenth of a match for each text."""
+    _, offsets, data = column.buffers()
+    if data is None or not len(column):
+        return False
+    begin, end = (struct.unpack_from("<i", offsets, 4 * (column.offset + at))[0] for at in (0, len(column)))
+    body = memoryview(data)[begin:end].tobytes()
+    return len(body.translate(None, _SPECIAL)) != len(body)
+
+
 def _escaped(column: pa.Array) -> pa.Array:
     """Texts as they stand between the quotes of a JSON string."""
+    if not _any_special(column):
+        return column
     special = pc.fill_null(pc.match_substring_regex(column, _MUST_ESCAPE), False)
     if not special.true_count:
         return column
