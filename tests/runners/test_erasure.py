@@ -27,6 +27,7 @@ from watchbill.ledger.reader import Ledger
 from watchbill.ledger.sealing import seal
 from watchbill.ledger.verify import verify
 from watchbill.records.schema import SCHEMA
+from watchbill.runners import erasure
 from watchbill.runners.clock import ManualClock
 from watchbill.runners.engine import Engine
 from watchbill.runners.erasure import erase_subject, retain
@@ -158,7 +159,9 @@ def test_an_engine_goes_on_behind_it_also_without_its_state(home: Path) -> None:
     assert verify(home).ok
 
 
-def case(home: Path, status: str) -> None:
+def case(home: Path, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up row of cases.ndjson, which the engine would write anew (tests/commands/test_erase.py has a true one)."""
+    monkeypatch.setattr(erasure, "_refresh", lambda *_: None)
     span = {"account": "E1", "from": T0, "until": T0 + DAY}
     row = {"id": "c1", "seq": 0, "status": status, "accounts": ["E1"], "devices": [], "tenancies": [span]}
     (home / "cases.ndjson").write_text(json.dumps(row) + "\n")
@@ -175,8 +178,8 @@ def test_the_state_goes_too_when_asked(home: Path) -> None:
     assert not [path for path in (home / "state").rglob("*") if path.is_file() and hashed in path.read_bytes()]
 
 
-def test_an_open_case_holds_it(home: Path) -> None:
-    case(home, "contained")
+def test_an_open_case_holds_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case(home, "contained", monkeypatch)
     clock = ManualClock(T0 + 400 * DAY)
     with pytest.raises(LimitError, match="c1"):
         erase_subject(home, GONE, clock=clock, **PEOPLE)
@@ -189,8 +192,8 @@ def test_an_open_case_holds_it(home: Path) -> None:
     assert json.loads(rows[0]["extra"])["forced"] is True
 
 
-def test_a_closed_case_does_not(home: Path) -> None:
-    case(home, "dismissed")
+def test_a_closed_case_does_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case(home, "dismissed", monkeypatch)
     assert erase_subject(home, GONE, clock=ManualClock(T0 + 400 * DAY), **PEOPLE).records == 6
 
 
@@ -242,8 +245,8 @@ def test_retention_drops_whole_days_and_keeps_proofs(home: Path) -> None:
     assert not verify(home).first_bad
 
 
-def test_retention_holds_what_an_open_case_needs(home: Path) -> None:
-    case(home, "open")
+def test_retention_holds_what_an_open_case_needs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case(home, "open", monkeypatch)
     said = retain(home, 189, clock=ManualClock(T0 + 190 * DAY))
     assert (said.records, said.held, said.cases) == (5, 2, ["c1"])
     assert [one.subject for one in saw(home, "E1").subjects] == [GONE, OTHER]

@@ -97,6 +97,8 @@ def erase_subject(
     """
     if not reason.strip() or len(reason) > _REASON_CHARS or not by.strip():
         raise SettingsError("a reason and who ordered it are needed", where="erase", todo="At most 500 characters")
+    if not dry_run:
+        _refresh(home, clock)
     seal(home, final=True)
     ledger = Ledger(home)
     names = sorted({subject, *waybills_of(subject, read_controls(home, ledger.height), home)})
@@ -142,6 +144,8 @@ def retain(home: Path, days: int, *, clock: Clock, dry_run: bool = False) -> Era
     before = erasing.noted(home) or ([], [])
     if before[1]:
         raise LedgerError("an erasure did not finish", where="erase", todo="Run the same erase again first")
+    if not dry_run:
+        _refresh(home, clock)
     seal(home, final=True)
     cutoff = (clock.now_ms() // _DAY_MS - days) * _DAY_MS
     seqs, held, cases = _old(home, cutoff)
@@ -159,6 +163,20 @@ def retain(home: Path, days: int, *, clock: Clock, dry_run: bool = False) -> Era
 def _digest(seqs: NDArray[np.int64]) -> str:
     """Names which records went, without naming whose they were."""
     return hashlib.sha256(seqs.astype("<i8").tobytes()).hexdigest()
+
+
+def _refresh(home: Path, clock: Clock) -> None:
+    """Bring the list of cases up to the journal: after a crash a case may be open that no file tells of yet.
+
+    Raises:
+        LedgerBusy: somebody writes the home.
+    """
+    replayed = is_seeded(home)
+    engine = Engine(home, None, clock, replay=replayed)
+    try:
+        keep_current(engine, None if replayed else clock.now_ms())
+    finally:
+        engine.close()
 
 
 def _record(home: Path, kind: str, told: dict[str, Any], clock: Clock) -> int:
