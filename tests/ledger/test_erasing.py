@@ -136,7 +136,7 @@ def test_no_key_leads_to_what_is_gone_and_new_records_have_one(home: Path, make:
     whole = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert not [name for name, key in keys.items() if key in whole]
     assert merkle.leaf_hash(sealing.nonces(next(iter(keys.values())), 3, 1).tobytes() + record) == leaf
-    assert sealing.nonces(next(iter(keys.values())), 3, 1).tobytes() not in whole
+    assert whole.find(sealing.nonces(next(iter(keys.values())), 3, 1).tobytes()) < 0
     table = make(701, days=1.5).slice(700)
     with Journal.open(home) as journal:
         part = table.set_column(table.schema.get_field_index("arrival"), "arrival", [[journal.arrival]]).cast(

@@ -35,7 +35,7 @@ from watchbill.runners.erasure import erase_subject, retain
 DAY = 86_400_000
 GONE, OTHER, PARCEL = "customer-4711", "customer-0815", "SF-4711-0001"
 REST = {"origin": "O1", "destination": "O2", "assigned": "E9", "from": 0, "until": 1 << 50}
-PEOPLE = {"reason": "art. 47", "by": "p-7"}
+PEOPLE: dict[str, Any] = {"reason": "art. 47", "by": "p-7"}
 
 
 def rows() -> list[dict[str, Any]]:
@@ -201,6 +201,7 @@ def test_words_that_lead_nowhere(home: Path) -> None:
     clock = ManualClock(T0)
     with pytest.raises(NotFoundError):
         erase_subject(home, "nobody", clock=clock, **PEOPLE)
+    wrong: dict[str, Any]
     for wrong in ({"reason": " ", "by": "p"}, {"reason": "x" * 501, "by": "p"}, {"reason": "x", "by": ""}):
         with pytest.raises(SettingsError):
             erase_subject(home, GONE, clock=clock, **wrong)
