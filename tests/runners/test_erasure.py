@@ -201,8 +201,12 @@ def test_words_that_lead_nowhere(home: Path) -> None:
     clock = ManualClock(T0)
     with pytest.raises(NotFoundError):
         erase_subject(home, "nobody", clock=clock, **PEOPLE)
-    wrong: dict[str, Any]
-    for wrong in ({"reason": " ", "by": "p"}, {"reason": "x" * 501, "by": "p"}, {"reason": "x", "by": ""}):
+    many: list[dict[str, Any]] = [
+        {"reason": " ", "by": "p"},
+        {"reason": "x" * 501, "by": "p"},
+        {"reason": "x", "by": ""},
+    ]
+    for wrong in many:
         with pytest.raises(SettingsError):
             erase_subject(home, GONE, clock=clock, **wrong)
     with Journal.open(home), pytest.raises(LedgerBusy):
