@@ -136,3 +136,16 @@ phone = "masked"
     assert (engine.detectors_shadow, engine.shadow_owner) == (("rhythm", "mix"), "data desk")
     assert (engine.policy.budget_share, engine.policy.budget_min, engine.policy.shadowing) == (0.02, 5, True)
     assert engine.masks["courier"] == {"id_number": "hidden", "bank_card": "hidden", "phone": "masked"}
+
+
+def test_retention_and_witness_are_read_and_checked(tmp_path: Path) -> None:
+    whole = load_config(file(tmp_path, 'retention_days = 200\n[witness]\nfile = "w.txt"\nevery_seconds = 5\n'))
+    assert (whole.retention_days, whole.witness.file, whole.witness.every_seconds) == (200, str(tmp_path / "w.txt"), 5)
+    for text in (
+        "retention_days = 179",
+        "retention_days = true",
+        "[witness]\nmail = 1",
+        "[witness]\nevery_seconds = 0",
+    ):
+        with pytest.raises(SettingsError):
+            load_config(file(tmp_path, text))

@@ -75,7 +75,7 @@ def read_controls(home: Path, upto: int) -> Controls:
         LedgerError: the manifest or an acknowledged frame is damaged.
     """
     found = Controls()
-    for seq, kind, extra in _control_rows(home, upto):
+    for seq, kind, extra in control_rows(home, upto):
         said = _object(extra)
         if kind == RELOAD and isinstance(said.get("table"), str):
             found.tables.setdefault(said["table"], []).append((seq, str(said.get("digest") or "")))
@@ -96,8 +96,8 @@ def _object(extra: str | None) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _control_rows(home: Path, upto: int) -> Iterator[tuple[int, str, str | None]]:
-    """(seq, kind, extra) of control records, in order of seq; only `kind` is read where a segment has none."""
+def control_rows(home: Path, upto: int) -> Iterator[tuple[int, str, str | None]]:
+    """(seq, kind, extra) of control records below `upto`, in order of seq; only `kind` is read where a segment has none."""
     manifest = manifests.load(home)
     for segment in manifest.segments:
         if segment.first < upto:

@@ -12,6 +12,7 @@ reference = "reference"
 [on_call]                             # actions = ["first", "second"]: who is paged, in order
 [outbox]                              # runners/outbox.py: limits of what waits
 [decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
+[witness]                             # runners/witness.py: where checkpoints are published
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.desk import DeskSettings
 from watchbill.runners.outbox import OutboxSettings
+from watchbill.runners.witness import WitnessSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +55,12 @@ _KNOWN: Final = (
     "checkpoint_seconds",
     "reload_seconds",
     "complaints_seconds",
+    "retention_days",
+    "witness",
 )
+RETENTION_DAYS: Final = 1_095
+"""Three years: what the postal and personal-information rules ask for, and no more."""
+RETENTION_DAYS_MIN: Final = 180
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class RunConfig:
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     on_call: tuple[str, ...] = ()
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    retention_days: int = RETENTION_DAYS
+    witness: WitnessSettings = field(default_factory=WitnessSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -119,6 +128,8 @@ def load_config(path: Path) -> RunConfig:
         actions=actions,
         on_call=_on_call(_table(data, "on_call", path), actions, path),
         outbox=outbox,
+        retention_days=_days(data, path),
+        witness=_witness(dict(_table(data, "witness", path)), base, path),
     )
 
 
@@ -170,6 +181,24 @@ def _known_detectors(engine: Settings) -> None:
     if BOUND in engine.detectors_shadow:
         todo = 'put "mask" into policy.shadow_steps: it is what the bucket does'
         raise SettingsError(f"{BOUND} bears no evidence", where="engine.detectors_shadow", todo=todo)
+
+
+def _witness(table: dict[str, Any], base: Path, path: Path) -> WitnessSettings:
+    if table.get("file"):
+        table["file"] = str(base / str(table["file"]))
+    try:
+        return WitnessSettings.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [witness]", todo="see docs/settings.md") from error
+
+
+def _days(data: Mapping[str, Any], path: Path) -> int:
+    value = data.get("retention_days", RETENTION_DAYS)
+    if isinstance(value, bool) or not isinstance(value, int) or value < RETENTION_DAYS_MIN:
+        raise SettingsError(
+            f"retention_days is not {RETENTION_DAYS_MIN} or more", where=path.name, todo="the law asks for six months"
+        )
+    return value
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

@@ -31,6 +31,7 @@ from watchbill.runners.local import (
 from watchbill.runners.presencekeys import PresenceKeys
 from watchbill.runners.references import read_folder
 from watchbill.runners.warming import settle_down, warm_up
+from watchbill.runners.witness import Witnessing
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
 
@@ -161,8 +162,10 @@ class LiveRunner:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
         complaining = Complaining(self.config.home, self.config.complaints_seconds, began)
+        witness = Witnessing(self.config.home, self.config.witness, self.progress.on_phase)
         threads: list[threading.Thread] = []
         try:
+            witness.start()
             self._listen()
             engine.take_tables(loaded)
             engine.take_rules(self.config.rules)
@@ -181,6 +184,7 @@ class LiveRunner:
                 self.dispatcher.stop()
                 self.dispatcher.outbox.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
+            witness.finish()
         for thread in threads:
             thread.join(timeout=5)
         seconds = self.clock.monotonic() - began
