@@ -39,6 +39,10 @@ def look(**said: Any) -> dict[str, Any]:
     return {"source": "desk", "kind": "view", "account": "E1", "time": 100, "fields": ["recipient.name"], **said}
 
 
+def decided(decision: str, **said: Any) -> dict[str, Any]:
+    return {"source": "watchbill", "kind": "wb.decision", "decision": decision, "account": "E1", "time": 100, **said}
+
+
 def rows() -> list[dict[str, Any]]:
     full = ["recipient.name", "recipient.phone", "recipient.address"]
     told: list[dict[str, Any]] = [
@@ -69,6 +73,11 @@ def rows() -> list[dict[str, Any]]:
         look(waybill="W1", time=400),
         look(waybill="W9"),
         look(source="old", subjects=["c7"]),
+        look(source="wb.decide", decision="d1", subjects=["c8"], fields=full),
+        decided("d1", fields=["recipient.phone"], masked=False, outcome="success"),
+        look(decision="d1", subjects=["c8"], fields=["recipient.phone"]),  # the desk's own log of the same look
+        look(source="wb.decide", decision="d2", subjects=["c9"], fields=full),
+        decided("d2", masked=True, outcome="success"),
     ]
     return [{**row, "seq": seq} for seq, row in enumerate(told)]
 
@@ -90,6 +99,7 @@ SUBJECTS = [
     },
     {"subject": "c5", "fields": ["sender.phone"], "first": 100, "last": 100, "times": 1},
     {"subject": "c6", "fields": ["recipient.name"], "first": 100, "last": 100, "times": 1},
+    {"subject": "c8", "fields": ["recipient.phone"], "first": 100, "last": 100, "times": 1},
     {"subject": "s1", "fields": ["recipient.name"], "first": 100, "last": 100, "times": 1},
 ]
 
@@ -103,7 +113,7 @@ def parts_of(change: Callable[[Parts], None] = lambda _parts: None) -> Parts:
     note = checkpoint.sign(KEY, ORIGIN, size, merkle.root_of(leaves))
     pairs = [[one["subject"], one["fields"]] for one in SUBJECTS]
     hashed = sha256(json.dumps(pairs, separators=(",", ":")).encode()).hexdigest()
-    claims = {"persons": 5, "lower": 5, "items": 9, "times": 4, "complete_records": 2, "hash": hashed, "subjects": SUBJECTS,
+    claims = {"persons": 6, "lower": 6, "items": 10, "times": 5, "complete_records": 2, "hash": hashed, "subjects": SUBJECTS,
               "listed": list(range(3, size))}  # fmt: skip
     parcel = {"digest": "p1", "waybill": "W1", "sender": "s1", "recipient": None, "from": 50, "until": 300}
     parts = {
@@ -133,7 +143,7 @@ def verified(folder: Path, data: bytes, key: str | None = VERIFIER) -> module.Pa
 def test_a_pack_verifies_and_is_counted(tmp_path: Path) -> None:
     report = verified(tmp_path, pack_bytes(PARTS))
     assert (report.ok, report.part, report.reason) == (True, "", "")
-    assert (report.case, report.size, report.records, report.persons, report.trusted) == ("c9", 12, 12, 5, True)
+    assert (report.case, report.size, report.records, report.persons, report.trusted) == ("c9", 17, 17, 6, True)
     untold = verified(tmp_path, pack_bytes(PARTS), None)
     assert (untold.ok, untold.trusted, untold.key) == (True, False, VERIFIER)
 
@@ -181,14 +191,14 @@ def swapped(name: str, old: bytes, new: bytes) -> Callable[[Parts], None]:
     [  # each signed anew by the firm itself: the list of parts fits, the content does not
         (swapped("records.ndjson", b'"account":"E1"', b'"account":"E2"'), "records.ndjson, line 4"),
         (swapped("records.ndjson", b'"seq":4', b'"seq":3'), "records.ndjson, line 5"),
-        (swapped("exposure.json", b'"persons": 5', b'"persons": 4'), "exposure.json"),
+        (swapped("exposure.json", b'"persons": 6', b'"persons": 4'), "exposure.json"),
         (swapped("exposure.json", b'"times": 2', b'"times": 3'), "exposure.json"),
         (swapped("exposure.json", b'"c6"', b'"c8"'), "exposure.json"),
         (swapped("exposure.json", b"[3, 4", b"[4"), "exposure.json"),
         (swapped("exposure.json", b"[3, 4", b"[99, 4"), "exposure.json"),
         (swapped("parcels.ndjson", b"s1", b"s2"), "exposure.json"),
         (swapped("case.json", b"c9", b"c8"), "case.json"),
-        (swapped("checkpoint", b"\n12\n", b"\n13\n"), "checkpoint"),
+        (swapped("checkpoint", b"\n17\n", b"\n13\n"), "checkpoint"),
         (swapped("proofs/3.tlog-proof", b"index 3", b"index 4"), "proofs/3.tlog-proof"),
         (lambda parts: parts.pop("proofs/3.tlog-proof") and None, "proofs/3.tlog-proof"),
         (lambda parts: parts.update({"proofs/77.tlog-proof": parts["proofs/3.tlog-proof"]}), "proofs"),

@@ -106,9 +106,6 @@ def _verify(parts: Mapping[str, bytes], report: PackReport, key: str | None) -> 
     _timestamps(parts, report, (size, root))
 
 
-# --- the container -----------------------------------------------------------------------------------------------------
-
-
 def pack_bytes(parts: Mapping[str, bytes]) -> bytes:
     """The one zip file of these parts: sorted, stored, without times or rights; the same on every machine."""
     out = io.BytesIO()
@@ -165,9 +162,6 @@ def _part(parts: Mapping[str, bytes], name: str) -> bytes:
     if name in parts:
         return parts[name]
     raise Bad(name, "this part is missing")
-
-
-# --- signed notes ------------------------------------------------------------------------------------------------------
 
 
 def _opened(note: bytes, part: str, key: str) -> str:
@@ -230,9 +224,6 @@ def _checkpoint(note: bytes, part: str, key: str) -> tuple[int, bytes]:
     if origin != key.split("+", 1)[0] or size != str(int(size or "-1")) or int(size) <= 0 or len(root) != _HASH_BYTES:
         raise Bad(part, "it is no checkpoint of this log")
     return int(size), root
-
-
-# --- the tree ----------------------------------------------------------------------------------------------------------
 
 
 def _node(pair: bytes) -> bytes:
@@ -337,9 +328,6 @@ def _json(text: bytes, part: str) -> dict[str, Any]:
     return value
 
 
-# --- what the records say ----------------------------------------------------------------------------------------------
-
-
 def _extra(record: Mapping[str, Any]) -> dict[str, Any]:
     return _json(str(record.get("extra") or "{}").encode(), "records.ndjson")
 
@@ -365,8 +353,9 @@ def _exposure(parts: Mapping[str, bytes], records: Mapping[int, dict[str, Any]],
         row = _json(line, "parcels.ndjson")
         parcels.setdefault((row.get("digest"), row.get("waybill")), []).append(row)
     loads, masking = _controls(records)
+    decisions = {one["decision"]: one for one in records.values() if one["kind"] == "wb.decision" and "decision" in one}
     seen: dict[str, list[Any]] = {}
-    looks = set[int]()
+    looks = set[Any]()
     for seq in told.get("listed", []):
         if seq not in records:
             raise Bad("exposure.json", f"it lists record {seq}, which the pack does not hold")
@@ -374,14 +363,26 @@ def _exposure(parts: Mapping[str, bytes], records: Mapping[int, dict[str, Any]],
         said = [unknown for at, unknown in masking.get(record["source"], []) if at < seq]
         if said and said[-1]:
             continue
+        look, record = _as_decided(seq, record, decisions)
         digest = next((name for at, name in reversed(loads) if at < seq), "")
         for subject, fields in _shown(record, parcels.get((digest, record.get("waybill")), [])):
-            looks.add(seq)
+            looks.add(look)
             known = seen.setdefault(subject, [set(), record["time"], record["time"], set()])
             known[0] |= {name for name in fields if name is not None}
             known[1], known[2] = min(known[1], record["time"]), max(known[2], record["time"])
-            known[3].add(seq)
+            known[3].add(look)
     _compare(told, seen, looks, report)
+
+
+def _as_decided(seq: int, record: dict[str, Any], told: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """(which look it is, what it showed): of an ask what its decision let through; a desk's own log of it is the same look."""
+    decision = told.get(record.get("decision", ""))
+    if decision is None:
+        return seq, record
+    if record["source"] == "wb.decide":
+        shown = decision.get("outcome") == "success" and not decision.get("masked", True)
+        record = {**record, "fields": decision.get("fields", []), "masked": not shown}
+    return (record["decision"], record.get("account"), record.get("waybill")), record
 
 
 def _shown(record: Mapping[str, Any], parcels: list[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
@@ -401,7 +402,7 @@ def _shown(record: Mapping[str, Any], parcels: list[dict[str, Any]]) -> list[tup
     return [(subject, list(fields)) for subject, fields in pairs if subject is not None]
 
 
-def _compare(told: Mapping[str, Any], seen: Mapping[str, list[Any]], looks: set[int], report: PackReport) -> None:
+def _compare(told: Mapping[str, Any], seen: Mapping[str, list[Any]], looks: set[Any], report: PackReport) -> None:
     pairs = sorted(((name, sorted(one[0])) for name, one in seen.items()), key=lambda pair: pair[0].encode())
     hashed = sha256(json.dumps(pairs, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
     counted = {
@@ -426,9 +427,6 @@ def _in_force(parts: Mapping[str, bytes], records: Mapping[int, dict[str, Any]])
             digest = sha256(parts[name]).hexdigest()
             if digest not in digests or name != f"{folder}/{digest}.json":
                 raise Bad(name, f"no logged record put these {folder} in force")
-
-
-# --- timestamps --------------------------------------------------------------------------------------------------------
 
 
 def _der(data: bytes, at: int, end: int) -> list[tuple[int, int, int]]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from watchbill import __version__
 from watchbill.core.errors import LedgerError, LimitError
 from watchbill.inquiry.caseexposure import CaseExposure, exposure, hash_of
-from watchbill.inquiry.controls import RELOAD, SETTINGS, SOURCE, control_rows
+from watchbill.inquiry.controls import DECISION, RELOAD, SETTINGS, SOURCE, control_rows
 from watchbill.inquiry.exposed import conform, parcels_path
 from watchbill.inquiry.exposure import exposure_of
 from watchbill.inquiry.operators import case_lines
@@ -28,6 +28,7 @@ from watchbill.ledger import files
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.prove import Proof, checkpoint_note, consistency, consistency_text, prove_all, rows_of_seqs
+from watchbill.ledger.reader import Ledger, Span
 from watchbill.reports.base import ReportBase, json_part, lines_part
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Report(ReportBase):
         if len(wanted) > RECORDS_MAX:
             raise LimitError(f"a pack of {len(wanted)} records", todo=f"At most {RECORDS_MAX}; pack a narrower case")
         proofs = list(prove_all(home, sorted(wanted), height))
+        proofs += prove_all(home, _decisions(home, row, proofs, height), height)
+        proofs.sort(key=lambda proof: proof.index)
         return {
             "README.txt": README.encode(),
             "log.key": (home / files.KEYS / "origin.pub").read_bytes(),
@@ -89,7 +92,8 @@ def _claims(home: Path, answer: CaseExposure, proofs: Iterable[Proof], height: i
     claims = answer.to_json() | {"listed": listed, "between": answer.between, "withheld": sorted(withheld)}
     if len(listed) == len(answer.listed):
         return claims
-    rows = [conform(table) for _, table in rows_of_seqs(home, manifests.load(home), listed)]
+    decisions = [proof.index for proof in proofs if proof.record is not None and b'"wb.decision"' in proof.record]
+    rows = [conform(table) for _, table in rows_of_seqs(home, manifests.load(home), [*listed, *decisions])]
     nobody = conform(pa.table({SEQ: pa.array([], pa.int64())}))
     shown = exposure_of(home, pa.concat_tables([nobody, *rows]), height, answer.saw.account)
     text = "looks whose payload was erased: their proofs stand, whom they showed is not counted here"
@@ -102,6 +106,22 @@ def _claims(home: Path, answer: CaseExposure, proofs: Iterable[Proof], height: i
     }
     counted = shown.to_json() | {"complete": False, "upper": None, "gaps": [*claims["gaps"], gap]}
     return claims | counted | {"hash": hash_of(shown.subjects)}
+
+
+def _decisions(home: Path, case: dict[str, Any], proofs: Iterable[Proof], height: int) -> list[int]:
+    """Seqs of the decisions that say what the looks of the pack were shown."""
+    named = {json.loads(proof.record).get("decision") for proof in proofs if proof.record is not None} - {None}
+    if not named:
+        return []
+    accounts = tuple(sorted(case["accounts"]))
+    found: list[int] = []
+    for part in Ledger(home).records(["kind", "decision"], Span(accounts=accounts or None), height):
+        mine = pc.and_(
+            pc.equal(part.column("kind").cast(pa.string()), DECISION),
+            pc.is_in(part.column("decision").cast(pa.string()), value_set=pa.array(sorted(named), pa.string())),
+        )
+        found += part.filter(mine).column(SEQ).to_pylist()
+    return sorted(found)
 
 
 def _controls(home: Path, case: dict[str, Any], height: int) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from watchbill.cases.book import CLOSED
 from watchbill.core.errors import LedgerError, LimitError, NotFoundError, SettingsError
-from watchbill.inquiry.controls import read_controls
+from watchbill.inquiry.controls import DECISION, read_controls
 from watchbill.inquiry.exposed import parcels_path, waybills_of
 from watchbill.inquiry.operators import case_lines
 from watchbill.ledger import erasing, files, gone
@@ -256,7 +256,9 @@ def _old(home: Path, cutoff: int) -> tuple[NDArray[np.int64], int, list[str]]:
         with open_segment(segment.path(home)) as file:
             names = [name for name in (*_KEYS, "kind") if name in file.schema_arrow.names]
             table = file.read(columns=names, use_threads=False)
-        ours = pc.starts_with(table.column("kind").cast(pa.string()), CONTROL_PREFIX)
+        kinds = table.column("kind").cast(pa.string())
+        # a decision says whom a look showed: it ages as the look does
+        ours = pc.and_(pc.starts_with(kinds, CONTROL_PREFIX), pc.not_equal(kinds, DECISION))
         lost = pc.is_in(table.column(SEQ), value_set=pa.array(gone.read_gone(home, segment).dropped))
         table = table.filter(pc.invert(pc.or_(ours, lost))).combine_chunks()
         mask, needed = _held(table, home)
