@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAY_MS: Final = 86_400_000
-_ROWS: Final = 65_536
+_ROWS: Final = 16_384
 _TILE: Final = 256
 LEVELS: Final = 8
 _GONE: Final = struct.Struct("<8sQQ")
@@ -151,7 +151,7 @@ def _records(part: Part, lost: set[int]) -> tuple[pa.Table, int]:
     with pq.ParquetFile(f"{_stem(part.home, part.segment)}.parquet") as file:
         groups = range(file.num_row_groups)
         table = pa.concat_tables([_rows(part, file.read_row_group(group, use_threads=False)) for group in groups])
-    table = table.take(pc.sort_indices(table.column("seq"))).combine_chunks()
+    table = table.take(pc.sort_indices(table.column("seq")))
     found = pa.concat_arrays([pa.array([], pa.int64()), *table.column("seq").chunks])
     due = pa.array(range(part.first, part.last + 1), pa.int64())
     if not found.equals(due):
