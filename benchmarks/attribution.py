@@ -205,6 +205,7 @@ def speed(sizes: Sequence[int], accounts: int) -> None:
     rows = []
     for size in sizes:
         one = child(__file__, "--inner", str(size), "--accounts", str(accounts))
+        print(json.dumps(one), flush=True)
         rows.append(
             (f"{size:,}", one["items"], one["matched"], f"{one['best']:.2f}", f"{one['worst']:.2f}", f"{one['index']:.0f}", f"{one['index_cpu']:.0f}",
              f"{one['bytes']:.0f}", one["runs"], one["peak"], f"{one['right']} of {QUESTIONS}")
@@ -216,6 +217,7 @@ def speed(sizes: Sequence[int], accounts: int) -> None:
         "s, best",
         "s, worst",
         "s to index, once",
+        "CPU",
         "bytes a row",
         "runs",
         "peak MiB",

@@ -76,10 +76,16 @@ def distinct(keys: NDArray[np.uint64], rows: NDArray[np.void]) -> Sightings:
     """Sort by key and keep the earliest of each (key, value, fields)."""
     present = (keys != 0) & (rows["value"] != 0)
     keys, rows = keys[present], rows[present]
-    order = np.lexsort((rows["time"], rows["fields"], rows["value"], keys))
-    keys, rows = keys[order], rows[order]
     if not len(keys):
         return NONE
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    again = np.zeros(len(keys), np.bool_)  # keys that stand there more than once: only they are sorted further
+    again[1:] = keys[1:] == keys[:-1]
+    again[:-1] |= again[1:]
+    some = rows[order[again]]
+    order[again] = order[again][np.lexsort((some["time"], some["fields"], some["value"], keys[again]))]
+    rows = rows[order]
     new = np.ones(len(keys), np.bool_)
     new[1:] = (keys[1:] != keys[:-1]) | (rows["value"][1:] != rows["value"][:-1])
     new[1:] |= rows["fields"][1:] != rows["fields"][:-1]
