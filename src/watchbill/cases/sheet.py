@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watchbill.cases.case import status_of
+from watchbill.cases.case import SETTLED, status_of
 from watchbill.cases.clocks import due_of, first_look_ms
 from watchbill.cases.fair import interrupted, told
 from watchbill.cases.gather import Ties, related
 from watchbill.context.lone import device_of
+from watchbill.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,6 +83,26 @@ def _kept(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> list[dic
 
 
 # --- of rows, as cases.ndjson has them --------------------------------------------------------------------------------
+
+
+def row_named(rows: Iterable[Mapping[str, Any]], case: str, where: str) -> Mapping[str, Any]:
+    """The row of a case.
+
+    Raises:
+        NotFoundError: there is none, or it is part of another case now; says which. `where`: who asks.
+    """
+    for row in rows:
+        if row["id"] == case:
+            return row
+        if case in row.get("merged", ()):
+            raise NotFoundError("it is part of another case now", where=where, todo=f"Ask for case {row['id']}")
+    raise NotFoundError("there is no such case", where=where, todo="`watchbill cases` lists them")
+
+
+def row_needs_records(row: Mapping[str, Any]) -> bool:
+    """Whether the records behind a case may still be asked for: nobody has settled it (archived is not settled), or an appeal is open."""
+    appeals = [one for person in row.get("people", []) for one in person["appeals"]]
+    return row.get("status", "open") not in SETTLED or any(one["outcome"] == "open" for one in appeals)
 
 
 def row_overdue(row: Mapping[str, Any], now: int) -> list[str]:

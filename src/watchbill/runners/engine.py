@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watchbill.cases.acts import ACTS, VERDICT
 from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
 from watchbill.ledger.files import Mark, read_mark
@@ -33,7 +32,7 @@ from watchbill.runners.checkpoint import CheckpointWriter, load_checkpoint
 from watchbill.runners.controls import Timed, control_rows, control_table, first_sent, runs_of, with_controls
 from watchbill.runners.counts import Counts
 from watchbill.runners.deciding import Decisions
-from watchbill.runners.judging import act_on, judge
+from watchbill.runners.judging import SAID, obey_people
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
@@ -422,11 +421,11 @@ class Engine:
 
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
         """Put a control record into force; the changes of standing that it makes."""
-        told = json.loads(extra)
-        if kind == VERDICT:
-            return judge(self.pipeline, told, seq)
-        if kind in ACTS:
-            return act_on(self.pipeline, kind, told, seq)
+        told = json.loads(extra or "{}")
+        if not told:
+            return []  # an erased record says nothing
+        if kind in SAID:
+            return obey_people(self.pipeline, kind, told, seq)
         if kind == DECISION:
             self.decisions.obey(told)
         if kind == "wb.settings":

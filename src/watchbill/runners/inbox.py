@@ -1,4 +1,4 @@
-"""The inbox of a home: what people decide and do with cases, one small file each, until it stands in the journal.
+"""The inbox of a home: what people decide, do with cases and prove while the engine runs, one small file each, until it stands in the journal.
 
 A file is put there whole and durable by whoever may write the home; the engine (running, replaying, or opened by the command
 itself) journals it and only then takes it away. Taken twice after a crash it counts once, by its id.
@@ -14,24 +14,25 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from watchbill.cases.acts import RECORDS, VERDICT, CaseAct, kind_of_record
+from watchbill.cases.acts import RECORDS, VERDICT, CaseAct, Said, kind_of_record
 from watchbill.cases.desk import refusal
 from watchbill.cases.verdicts import Verdict
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import fault_of
 from watchbill.runners.controls import Timed
+from watchbill.runners.proving import PRESENCE, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from watchbill.cases.acts import Said
     from watchbill.runners.engine import Engine
 
 BYTES_MAX: Final = 64 << 10
 FILES_MAX: Final = 1_000
 """Files looked at in one go; the rest waits for the next."""
 VERDICTS_MAX: Final = 1_000_000
+_RECORDS: Final[dict[str, type[Said | Proof]]] = {**RECORDS, PRESENCE: Proof}
 _NAME: Final = re.compile(r"[0-9]{1,16}-[\w-]{1,64}\.json")
 
 
@@ -40,8 +41,8 @@ def inbox_of(home: Path) -> Path:
     return home / "inbox"
 
 
-def put(home: Path, said: Said) -> Path:
-    """Leave what somebody said for the engine; durable when this returns.
+def put(home: Path, said: Said | Proof) -> Path:
+    """Leave what somebody said of a case, or a proof of presence, for the engine; durable when this returns.
 
     Raises:
         OSError: the disk did not take it.
@@ -51,7 +52,7 @@ def put(home: Path, said: Said) -> Path:
     place = folder / f"{said.time:013d}-{re.sub(r'[^0-9A-Za-z_-]', '_', said.id)}.json"
     beside = place.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
-        json.dump({"kind": kind_of_record(said), **said.model_dump()}, file, ensure_ascii=False)
+        json.dump({"kind": _kind(said), **said.model_dump()}, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
     beside.rename(place)
@@ -81,12 +82,11 @@ def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
             if mine & touched:  # whether it is legal depends on what waits: that comes into force first
                 engine.tell(now)
                 touched = set()
-            if said.id not in engine.pipeline.book.told and (why := refusal(engine.pipeline.book, said)):
-                raise ValueError(why)
+            _check(engine, said)
         except (OSError, ValueError) as error:
             told.append(_refused(path, error))
             continue
-        engine.control(kind_of_record(said), said.model_dump())
+        engine.control(_kind(said), said.model_dump())
         touched |= mine
         taken.append(path)
         told.append(_line(said))
@@ -97,10 +97,21 @@ def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
     return told
 
 
-def _about(engine: Engine, said: Said) -> set[str]:
+def _kind(said: Said | Proof) -> str:
+    return PRESENCE if isinstance(said, Proof) else kind_of_record(said)
+
+
+def _check(engine: Engine, said: Said | Proof) -> None:
+    """Refuse what is not legal for its case; of a proof the engine says whether it changes anything."""
+    book = engine.pipeline.book
+    if not isinstance(said, Proof) and said.id not in book.told and (why := refusal(book, said)):
+        raise ValueError(why)
+
+
+def _about(engine: Engine, said: Said | Proof) -> set[str]:
     """The cases (by their first file) and accounts that a record may change."""
     book = engine.pipeline.book
-    named = {said.case, said.other} if isinstance(said, CaseAct) else {said.case}
+    named = {said.case, said.other} if isinstance(said, CaseAct) else {getattr(said, "case", "")}
     files = [case for name in named for case in book.whole(name)]
     account = getattr(said, "account", "")
     files += [case for one in book.of(account) for case in book.whole(one.id)]
@@ -114,7 +125,9 @@ def _refused(path: Path, error: Exception) -> str:
     return f"what somebody said in the inbox was refused ({path.stem}): {why}"
 
 
-def _line(said: Said) -> str:
+def _line(said: Said | Proof) -> str:
+    if isinstance(said, Proof):
+        return "a proof of presence: in the journal"
     if isinstance(said, Verdict):
         return f"verdict {said.verdict} on {said.case or 'an account'}: in force"
     act = getattr(said, "act", "")
@@ -129,7 +142,7 @@ def _files(home: Path) -> Iterator[Path]:
     yield from (folder / name for name in names[:FILES_MAX])
 
 
-def _read(path: Path) -> Said:
+def _read(path: Path) -> Said | Proof:
     with path.open("rb") as file:
         data = file.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
@@ -137,9 +150,11 @@ def _read(path: Path) -> Said:
     given = from_json(data)
     if not isinstance(given, dict):
         raise ValueError("is no JSON object")
-    model = RECORDS.get(str(given.pop("kind", VERDICT)))
+    if set(given) == {"presence"}:  # as an older release left it
+        return Proof.model_validate(given["presence"])
+    model = _RECORDS.get(str(given.pop("kind", VERDICT)))
     if model is None:
-        raise ValueError(f"kind is none of {', '.join(RECORDS)}")
+        raise ValueError(f"kind is none of {', '.join(_RECORDS)}")
     return model.model_validate(given)
 
 

@@ -6,9 +6,11 @@ it is lifted, and its looks feed no peer's profile. All of it follows from the j
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from watchbill.cases.acts import ACTS
+import numpy as np
+
+from watchbill.cases.acts import ACTS, RECORDS, VERDICT
 from watchbill.cases.desk import obey
 from watchbill.cases.verdicts import Verdict
 from watchbill.context.context import grown
@@ -16,11 +18,24 @@ from watchbill.context.lone import device_of
 from watchbill.context.roster import post_at
 from watchbill.detectors.base import CONFIRMED
 from watchbill.responses.policy import STEPS, hold, release
+from watchbill.responses.presence import PROOF
 from watchbill.runners.learning import learned_prior
+from watchbill.runners.proving import PRESENCE, prove
 
 if TYPE_CHECKING:
     from watchbill.cases.case import Case
     from watchbill.runners.pipeline import Pipeline
+
+
+SAID: Final = frozenset({*RECORDS, PRESENCE})
+"""Kinds of control records that people (or their keys) say."""
+
+
+def obey_people(pipeline: Pipeline, kind: str, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
+    """Put what somebody said or proved into force from `seq` on; the changes of standing that it makes."""
+    if kind == VERDICT:
+        return judge(pipeline, told, seq)
+    return prove(pipeline, told, seq) if kind == PRESENCE else act_on(pipeline, kind, told, seq)
 
 
 def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
@@ -53,6 +68,9 @@ def _apply(pipeline: Pipeline, verdict: Verdict, account: str, case: Case | None
     pipeline.standing = grown(pipeline.standing, at + 1)
     pipeline.shade.grow(at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
+    pipeline.proofs = grown(pipeline.proofs, at + 1)
+    for proofs in (pipeline.proofs, pipeline.shade.proofs):  # a person's word is stronger than any proof
+        proofs[at : at + 1] = np.zeros(min(1, proofs.shape[0]), PROOF)
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
         old, new = _held(pipeline, at, case, verdict.time)
