@@ -62,8 +62,7 @@ def explanation(
         "why": [{"text_en": en, "text_zh": zh} for en, zh in reasons],
         "for_person": [
             {name: one[name] for name in ("text_en", "text_zh", "records")}
-            for one in row["for_person"]
-            if one.get("account") == person["account"] or len(row["accounts"]) == 1
+            for one in person["for_person"]
         ],
         "happened": [_entry(one, row) for one in mine],
         "who_looked": sorted({one["by"] for one in mine if one["by"] and one["what"] not in {"appeal", "told"}}),

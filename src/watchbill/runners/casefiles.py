@@ -211,11 +211,13 @@ def _most(every: list[dict[str, tuple[float, int]]]) -> dict[str, tuple[float, i
 
 
 def _for_person(files: list[Case], shown: Shown) -> list[dict[str, Any]]:
-    """What spoke for each person at the last change of standing, and the explained looks of the span, counted exactly."""
-    rows = []
+    """What spoke for a person at the last change of standing (of several the strongest; `people` has each one's), and the explained looks of the span, counted exactly."""
+    best: dict[str, dict[str, Any]] = {}
     for case in files:
-        whose = {"account": case.account} if len(files) > 1 else {}
-        rows += [dict(one) | whose for one in case.for_person if one["detector"] != "explained_looks"]
+        for one in case.for_person:
+            if one["detector"] != "explained_looks" and one["nats"] <= best.get(one["detector"], one)["nats"]:
+                best[one["detector"]] = dict(one)
+    rows = list(best.values())
     if shown.honest:
         nats = -min(CAP_NATS, shown.honest * _NATS_OF_AN_EXPLAINED_LOOK)
         text_en, text_zh = "looks in the same span that its work explains", "同期有正常业务理由的查询"

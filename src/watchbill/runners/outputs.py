@@ -27,7 +27,7 @@ from watchbill.responses.policy import DECISIONS
 from watchbill.runners.findings import SHADOW, FindingsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -207,8 +207,11 @@ class OutputFiles:
                 self._writer.close()
             self._writer = None
 
-    def publish(self, out: Path) -> None:
-        """Write verdicts.parquet and interventions.ndjson of everything so far into `out`."""
+    def publish(self, out: Path, leads: Mapping[str, str] | None = None) -> None:
+        """Write verdicts.parquet and interventions.ndjson of everything so far into `out`.
+
+        `leads`: case that became part of another -> that one, whose row cases.ndjson has.
+        """
         out.mkdir(parents=True, exist_ok=True)
         parts = sorted(self.parts.glob("verdicts-*.parquet"))
         place = out / "verdicts.parquet"
@@ -222,11 +225,22 @@ class OutputFiles:
                         writer.write_batch(batch)
         beside.rename(place)
         if self.interventions.exists():
-            shutil.copyfile(self.interventions, out / "interventions.ndjson")
+            with (out / "interventions.ndjson").open("wb") as file, self.interventions.open("rb") as said:
+                file.writelines(_led(line, leads or {}) for line in said)
         else:
             (out / "interventions.ndjson").touch()
         self.findings.publish(out)
         self.shadow.publish(out)
+
+
+def _led(line: bytes, leads: Mapping[str, str]) -> bytes:
+    """A row of interventions.ndjson under the case that its own became part of."""
+    if not leads:
+        return line
+    row = json.loads(line)
+    if row["case"] not in leads:
+        return line
+    return json.dumps(row | {"case": leads[row["case"]]}, ensure_ascii=False).encode() + b"\n"
 
 
 def _full(error: OSError, home: Path) -> LedgerFull:

@@ -98,7 +98,7 @@ def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
     ]
     return {
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
-        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.cases),
+        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.leads()),
         "quarantined": engine.counts.quarantined, "duplicates": engine.counts.duplicates,
         "sources": sources,
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
