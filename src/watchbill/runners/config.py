@@ -7,18 +7,21 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[firm]                                # notices/settings.py: who tells, printed in every report
+[reports]                             # notices/settings.py: clocks, owners, meter
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from watchbill.core.errors import SettingsError
-from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
+from watchbill.core.settings import Section, Settings, fault_of, load_settings, parse_settings
+from watchbill.notices.settings import FirmSettings, ReportSettings
 from watchbill.records.limits import RecordLimits
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
@@ -26,6 +29,7 @@ from watchbill.rules.settings import RuleSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+S = TypeVar("S", bound=Section)
 _KNOWN: Final = (
     "home",
     "reference",
@@ -36,6 +40,8 @@ _KNOWN: Final = (
     "http",
     "checkpoint_seconds",
     "reload_seconds",
+    "firm",
+    "reports",
 )
 
 
@@ -52,6 +58,8 @@ class RunConfig:
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
     rules: RuleSource = field(default_factory=RuleSource)
+    firm: FirmSettings = field(default_factory=FirmSettings)
+    reports: ReportSettings = field(default_factory=ReportSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -80,7 +88,16 @@ def load_config(path: Path) -> RunConfig:
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
+        firm=_section(FirmSettings, data, "firm", path),
+        reports=_section(ReportSettings, data, "reports", path),
     )
+
+
+def _section(model: type[S], data: Mapping[str, Any], name: str, path: Path) -> S:
+    try:
+        return model.model_validate(_table(data, name, path))
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [{name}]", todo="see docs/settings.md") from error
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

@@ -9,7 +9,7 @@ import numpy as np
 from watchbill.cases.tally import tally
 from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
-from watchbill.runners.silence import Heard
+from watchbill.inquiry.silence import Heard
 
 if TYPE_CHECKING:
     from watchbill.runners.engine import Engine
