@@ -7,10 +7,10 @@ import pytest
 
 from notices.incident import CASE, facts, incident
 from watchbill.cases.verdicts import KINDS
-from watchbill.inquiry.exposure import Gap
+from watchbill.inquiry.exposure import Gap, SeenSubject
 from watchbill.notices.facts import FIRM, Facts
 from watchbill.notices.record import append
-from watchbill.notices.says import FACTS
+from watchbill.notices.says import FACTS, ROWS_MAX
 from watchbill.notices.wording import LANGS, Lang
 
 
@@ -61,6 +61,18 @@ def test_measures_are_those_of_the_case_and_none_is_nothing(known: Facts) -> Non
     assert FACTS["measures"](dataclasses.replace(known, steps=()), "en") == []
 
 
+def test_a_table_has_a_bound_and_says_what_it_leaves_out(known: Facts) -> None:
+    answer = known.answer
+    assert answer is not None
+    odd = [SeenSubject("s", [f"recipient.f{n}" for n in range(ROWS_MAX + 7)], 1, 2, 1)]
+    many = dataclasses.replace(
+        known, answer=dataclasses.replace(answer, saw=dataclasses.replace(answer.saw, subjects=odd))
+    )
+    (table,) = FACTS["categories"](many, "en")
+    assert len(table.rows) == ROWS_MAX + 1
+    assert table.rows[-1][0] == "7 further categories (left out)"
+
+
 def test_persons_read_nothing_of_others(known: Facts) -> None:
     short = " ".join(text(name, known) for name in ("kinds_only", "when", "measures_short"))
     assert "80" not in short
@@ -90,7 +102,7 @@ def test_every_fact_reads_in_both_languages(known: Facts, tmp_path: Path, name: 
     found = facts(incident(tmp_path), FIRM) if firm else known
     for block in FACTS[name](found, lang):
         assert all(len(row) == len(block.head) for row in block.rows)
-    assert FACTS[name](found, lang) or name in ("grade", "told")
+    assert FACTS[name](found, lang) or name in ("aware", "grade", "told")
 
 
 def test_a_case_is_needed_where_it_is(tmp_path: Path) -> None:

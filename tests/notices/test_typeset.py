@@ -96,6 +96,16 @@ def test_a_missing_font_is_said_and_no_empty_box_is_made(tmp_path: Path, monkeyp
     assert fonts_for("plain") == [LATIN]
 
 
+@pytest.mark.skipif(bool(NO_READER), reason=NO_READER)
+def test_a_word_without_end_stays_on_the_page(tmp_path: Path) -> None:
+    one = english(incident(tmp_path))
+    section = dataclasses.replace(one.sections[0], blocks=(Block("x" * 5_000), Block("a" * 64)))
+    text = read(pdf_of(dataclasses.replace(one, sections=(section,)), ZONE), tmp_path)
+    assert max(len(line.strip()) for line in text.splitlines() if "xxx" in line) < 120
+    assert text.count("x") >= 5_000
+    assert "a" * 64 in text, "a hash is copied whole"
+
+
 def test_the_latin_font_ships_with_typst() -> None:
     assert LATIN in typst.Fonts(include_system_fonts=False).families()
 

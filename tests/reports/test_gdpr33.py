@@ -13,3 +13,9 @@ def test_it_contains_what_article_33_3_asks_for(filled: Filled) -> None:
 
 def test_the_officer_comes_from_settings(filled: Filled) -> None:
     assert "dpo@example.com" in text_of(filled("gdpr33"))
+
+
+def test_it_says_when_the_firm_knew_and_nothing_of_chinese_levels(filled: Filled) -> None:
+    said = text_of(filled("gdpr33"))
+    assert "We became aware at 1970-01-01 08:00" in said
+    assert "larger" not in said

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from watchbill.notices.wording import Lang
 
 _HOUR_MS: Final = 3_600_000
+ROWS_MAX: Final = 100
+"""Categories in one table; names of fields come from outside, so their number has a bound, and what is left out is counted."""
 
 
 def _answer(facts: Facts) -> CaseExposure:
@@ -36,8 +38,11 @@ def _categories(facts: Facts, lang: Lang) -> list[Block]:
     if not found:
         return [Block(word(lang, "nothing_exposed"))] if not _answer(facts).saw.gaps else []
     rows = tuple(
-        (named(lang, "name", name), named(lang, "party", party), grouped(count)) for party, name, count in found
+        (named(lang, "name", name), named(lang, "party", party), grouped(count))
+        for party, name, count in found[:ROWS_MAX]
     )
+    if len(found) > ROWS_MAX:
+        rows += ((word(lang, "more_rows", n=len(found) - ROWS_MAX), "", ""),)
     return [Block(head=(word(lang, "field"), word(lang, "party"), word(lang, "persons")), rows=rows)]
 
 
@@ -186,6 +191,12 @@ def _grade(facts: Facts, lang: Lang) -> list[Block]:
     return [Block(line), Block(word(lang, "grade_hint"))]
 
 
+def _aware(facts: Facts, lang: Lang) -> list[Block]:
+    """Since when the firm knew: the earliest that a grading says."""
+    known = [row["aware"] for row in facts.record if row["kind"] == "grade"]
+    return [Block(word(lang, "aware_line", aware=moment(min(known), facts.zone), zone=facts.zone))] if known else []
+
+
 def _told(facts: Facts, lang: Lang) -> list[Block]:
     out = []
     for row in facts.record:
@@ -241,7 +252,8 @@ def _hours(ms: int | None, lang: Lang) -> str:
 FACTS: Final[dict[str, Callable[[Facts, Lang], list[Block]]]] = {
     "categories": _categories, "kinds_only": _kinds_only, "numbers": _numbers, "span": _span, "when": _when, "cause": _cause,
     "measures": _measures, "measures_short": _measures_short, "outlets": _outlets, "accounts": _accounts,
-    "evidence": _evidence, "meter": _meter, "grade": _grade, "told": _told, "monitored": _monitored, "in_force": _in_force,
+    "evidence": _evidence, "meter": _meter, "grade": _grade,
+    "aware": _aware, "told": _told, "monitored": _monitored, "in_force": _in_force,
     "control": _control,
 }  # fmt: skip
 """Name of a fact -> how it reads; [] says that there is nothing, and then a person has to say it."""

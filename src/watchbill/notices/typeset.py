@@ -7,6 +7,7 @@ machine; where none of those that can write Chinese is there, that is said and n
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -26,6 +27,8 @@ CHINESE: Final = (
 """Families that can write simplified Chinese, the best for a document first."""
 LATIN: Final = "Libertinus Serif"
 """Ships inside typst."""
+_LONG: Final = re.compile(r"[!-~\u00a1-\u2e7f]{72}")
+"""So long a word without a break would leave the page; a SHA-256 in hex does not."""
 WORDS: Final = ("draft", "draft_note", "no", "missing")
 
 
@@ -60,7 +63,7 @@ def pdf_of(document: Document, zone: str) -> bytes:
     """
     import typst
 
-    data = _data(document, zone)
+    data = _broken(_data(document, zone))
     text = json.dumps(data, ensure_ascii=False)
     data["fonts"] = fonts_for(text)
     layout = files("watchbill.notices").joinpath("words", "document.typ").read_bytes()
@@ -73,6 +76,15 @@ def pdf_of(document: Document, zone: str) -> bytes:
     if not isinstance(made, bytes):
         raise TypeError("typst gave no single file")
     return made
+
+
+def _broken(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same JSON, its texts with places to break in very long words: nothing may run over the edge of a page unseen."""
+    if isinstance(value, str):
+        return _LONG.sub("\\g<0>\u200b", value)
+    if isinstance(value, dict):
+        return {name: _broken(one) for name, one in value.items()}
+    return [_broken(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _data(document: Document, zone: str) -> dict[str, Any]:

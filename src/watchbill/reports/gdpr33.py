@@ -54,7 +54,7 @@ class Report(ProfileBase):
                 "When we became aware",
                 "知悉时间",
                 source="ledger",
-                of="grade",
+                of="aware",
             ),
             Field(
                 "dpo",
