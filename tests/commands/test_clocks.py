@@ -33,6 +33,8 @@ def test_a_probable_case_that_nobody_graded_is_overdue(run: Run, made: tuple[Pat
     assert all(one["provisional"] for one in said["clocks"] if one["duty"] != "grading")
     assert {one["owner"] for one in said["clocks"]} == {"legal"}
     assert "5 clocks, 5 overdue" in run("clocks", "--home", home, "--config", config).out
+    assert run("clocks", "--home", home, "--check").code == 1
+    assert run("clocks", "--home", home).code == 0
     assert "NOBODY" in run("clocks", "--home", home).out
 
 

@@ -89,6 +89,9 @@ def test_entries_are_checked() -> None:
         with pytest.raises(SettingsError) as refused:
             check_entry(every, "likely_harm", f"the customer {number} was called")
         assert number not in str(refused.value)
+    with pytest.raises(SettingsError, match="no SHA-256"):
+        check_entry([found["police"]], "evidence_pack", "the pack")
+    check_entry([found["police"]], "evidence_pack", "1" * 64)
     check_entry(every, "contact", "call 13812345678")
     check_entry(every, "likely_harm", "hash 1381234567890123 and 80 persons")
     with pytest.raises(SettingsError):

@@ -8,10 +8,12 @@ import pytest
 from notices.incident import CASE, facts, incident
 from watchbill.cases.verdicts import KINDS
 from watchbill.inquiry.exposure import Gap, SeenSubject
+from watchbill.notices.control import shadowed_steps
 from watchbill.notices.facts import FIRM, Facts
 from watchbill.notices.record import append
 from watchbill.notices.says import FACTS, ROWS_MAX
 from watchbill.notices.wording import LANGS, Lang
+from watchbill.responses.policy import STEPS
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,14 @@ def test_every_fact_reads_in_both_languages(known: Facts, tmp_path: Path, name: 
     for block in FACTS[name](found, lang):
         assert all(len(row) == len(block.head) for row in block.rows)
     assert FACTS[name](found, lang) or name in ("aware", "grade", "told")
+
+
+def test_what_is_in_shadow_is_not_called_in_force(tmp_path: Path) -> None:
+    found = facts(incident(tmp_path), FIRM)
+    assert "in shadow" not in text("in_force", found)
+    assert shadowed_steps({"mode": "shadow"}) == set(STEPS) - {"none"}
+    assert shadowed_steps({"shadow_steps": ["suspend", "unknown"]}) == {"suspend"}
+    assert shadowed_steps({}) == set()
 
 
 def test_a_case_is_needed_where_it_is(tmp_path: Path) -> None:

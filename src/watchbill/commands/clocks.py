@@ -61,6 +61,7 @@ def grade_command(
 
 def clocks_command(
     every: bool = typer.Option(False, "--all", help="Also those that were met."),
+    check: bool = typer.Option(False, "--check", help="Exit 1 when something is overdue, for a scheduler that pages."),
     config: Path | None = ConfigOption,
     home: Path | None = HomeOption,
     as_json: bool = JsonOption,
@@ -73,6 +74,8 @@ def clocks_command(
         print_json(said)
     else:
         _say_clocks(said)
+    if check and any(one["state"] == "overdue" for one in [*said["clocks"], *said["shadow"]]):
+        raise typer.Exit(1)
 
 
 def clocks_said(home: Path, settings: ReportSettings, now: int, *, every: bool = False) -> dict[str, Any]:

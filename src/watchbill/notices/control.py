@@ -24,6 +24,7 @@ from watchbill.ledger.keys import is_seeded
 from watchbill.ledger.reader import Ledger
 from watchbill.notices.record import read_record
 from watchbill.records.schema import CONTROL_PREFIX
+from watchbill.responses.policy import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 MINUTES_MAX: Final = 20 * 366 * 24 * 60
-_STEPS: Final = frozenset({"mask", "ask_reason", "step_up", "throttle", "end_session", "suspend"})
+_STEPS: Final = frozenset(STEPS) - {"none"}
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,13 @@ def _shade_of(path: Path) -> int:
         policy = json.loads(path.read_text(encoding="utf-8")).get("policy", {})
     except (OSError, ValueError):
         return 0
-    shadowed = _STEPS & set(policy.get("shadow_steps", ()))
-    if policy.get("mode") == "shadow" or shadowed == _STEPS:
-        return 2
-    return int(bool(shadowed))
+    shadowed = shadowed_steps(policy)
+    return 2 if shadowed == _STEPS else int(bool(shadowed))
+
+
+def shadowed_steps(policy: Mapping[str, Any]) -> frozenset[str]:
+    """Steps that kept settings only write down; none in settings of a release that knows no shadow."""
+    return _STEPS if policy.get("mode") == "shadow" else _STEPS & set(policy.get("shadow_steps", ()))
 
 
 def _modes(silent: Mapping[str, NDArray[np.bool_]], shade: NDArray[np.uint8], *, replayed: bool) -> dict[str, Any]:

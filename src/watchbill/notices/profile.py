@@ -26,6 +26,7 @@ EVERY: Final = "all"
 """In place of a report's id: an entry that holds for all reports of the case."""
 VALUE_MAX: Final = 8_000
 Source = Literal["ledger", "settings", "person"]
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _PHONE_OR_ID: Final = re.compile(r"(?<!\d)(?:1[3-9]\d{9}|\d{17}[\dXx])(?!\d)")
 
 
@@ -37,6 +38,7 @@ class Field:
         id: as `watchbill report set` names it. article, article_zh: what asks for it. zh, en: its heading. source: where from.
         of: name of the fact (says.FACTS), or of the setting in `[firm]`. choices: what a person may say, () anything.
         needed: always; never (optional); late (only past 72 hours). stages: of a staged report in which it stands, () all. contact: it may hold a phone number.
+        digest: it is a SHA-256 in hex.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Field:
     needed: Literal["always", "never", "late"] = "always"
     stages: tuple[str, ...] = ()
     contact: bool = False
+    digest: bool = False
 
     def heading(self, lang: Lang) -> str:
         """Its heading in a language."""
@@ -122,7 +125,10 @@ def signature_of(document: Document, zone: str) -> list[str]:
         return [word(lang, name) for name in ("sign_here", "seal_here", "date_here")]
     by, time = document.signed
     rows = (("signed", by), ("signed_at", f"{moment(int(time), zone)} ({zone})"))
-    return [word(lang, "sign_line", name=word(lang, name), value=value) for name, value in rows]
+    return [
+        *(word(lang, "sign_line", name=word(lang, name), value=value) for name, value in rows),
+        word(lang, "seal_here"),
+    ]
 
 
 @dataclass(frozen=True)
@@ -293,7 +299,11 @@ def check_entry(profiles: Iterable[Profile], name: str, value: str) -> None:
             raise SettingsError(
                 "is none of the choices", where=f"report set {name}", todo=f"One of {', '.join(one.choices)}"
             )
-    if not any(one.contact for one in fields) and _PHONE_OR_ID.search(value):
+        if one.digest and value and not _DIGEST.fullmatch(value):
+            raise SettingsError(
+                "is no SHA-256", where=f"report set {name}", todo="64 hexadecimal digits, as the command printed them"
+            )
+    if not any(one.contact or one.digest for one in fields) and _PHONE_OR_ID.search(value):
         todo = "Reports hold no customer's data; refer to the case, or to the evidence pack"
         raise SettingsError("holds what looks like a phone or identity number", where=f"report set {name}", todo=todo)
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from watchbill.cases.tiers import DUTY, THRESHOLDS
 from watchbill.inquiry.tenancies import earnings
+from watchbill.notices.control import shadowed_steps
 from watchbill.notices.facts import categories, span_of, steps_taken
 from watchbill.notices.wording import Block, clean, grouped, has, listed, moment, named, word
+from watchbill.responses.policy import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -221,15 +223,15 @@ def _monitored(facts: Facts, lang: Lang) -> list[Block]:
 
 
 def _in_force(facts: Facts, lang: Lang) -> list[Block]:
-    from watchbill.responses.policy import STEPS
-
-    steps = listed(lang, (word(lang, f"step.{name}") for name in STEPS if name != "none"))
+    names = [name for name in STEPS if name != "none"]
+    shadowed = shadowed_steps(facts.engine.model_dump()["policy"])
+    runs = listed(lang, (word(lang, f"step.{name}") for name in names if name not in shadowed))
     minutes = f"{facts.engine.policy.suspend_minutes:g}"
-    off = listed(lang, facts.engine.detectors_off)
-    return [
-        Block(word(lang, "settings_line", steps=steps, minutes=minutes)),
-        Block(word(lang, "detectors_line", off=off)),
-    ]
+    out = [Block(word(lang, "settings_line", steps=runs, minutes=minutes))]
+    if shadowed:
+        only = listed(lang, (word(lang, f"step.{name}") for name in names if name in shadowed))
+        out.append(Block(word(lang, "shadow_line", steps=only)))
+    return [*out, Block(word(lang, "detectors_line", off=listed(lang, facts.engine.detectors_off)))]
 
 
 def _control(facts: Facts, lang: Lang) -> list[Block]:

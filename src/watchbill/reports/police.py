@@ -112,6 +112,7 @@ class Report(ProfileBase):
                 "反电信网络诈骗法第二十九条、网络数据安全管理条例第十一条",
                 "SHA-256 of the evidence pack (`watchbill pack`)",
                 "证据包文件的SHA-256（watchbill pack 输出）",
+                digest=True,
             ),
             Field(
                 "leak_found",
