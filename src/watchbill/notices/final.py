@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +54,10 @@ def finalize(home: Path, profile: Profile, facts: Facts, by: str, now: int, stag
             without.append(signed.lang)
     folder = _new_folder(home, facts.id, profile.id, stage)
     for name, data in parts.items():
-        (folder / name).write_bytes(data)
+        with (folder / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
     return append(
         home, "final", facts.id, signer, now, profile=profile.id, stage=stage, height=facts.height, files=hashes,

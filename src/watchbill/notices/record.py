@@ -50,7 +50,9 @@ def append(home: Path, kind: str, case: str, by: str, time: int, **said: object)
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        rows = _checked(file.read())
+        data = file.read()
+        rows = _checked(data)
+        file.truncate(data.rfind(b"\n") + 1)  # what a crash left of a row that was never acknowledged
         if len(rows) >= ROWS_MAX:
             raise LimitError(f"the record of reports holds {ROWS_MAX} rows", todo="Begin a new home")
         prev = rows[-1]["hash"] if rows else _START
@@ -75,7 +77,9 @@ def read_record(home: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        return _checked(path.read_bytes())
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return _checked(file.read())
     except OSError as error:
         raise LedgerError("cannot be read", where=path.name, todo="Check its rights and the disk") from error
 
@@ -84,8 +88,7 @@ def _checked(data: bytes) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     prev = _START
     lines = data.split(b"\n")
-    if lines.pop():
-        raise _broken(len(lines))
+    del lines[-1]  # empty, or what a crash left of a row that was never acknowledged
     for number, line in enumerate(lines):
         try:
             row = json.loads(line)
