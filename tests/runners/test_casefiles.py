@@ -19,7 +19,7 @@ from watchbill.cases.book import Case
 from watchbill.inquiry.caseexposure import CaseExposure, exposure
 from watchbill.inquiry.exposure import exposure_of
 from watchbill.ledger.reader import Ledger
-from watchbill.runners.casefiles import case_rows, tier_of
+from watchbill.runners.casefiles import case_rows
 
 
 def case(account: str, since: int, until: int, number: int = 0) -> Case:
@@ -117,9 +117,3 @@ def test_a_span_is_kept_to(home: Path) -> None:
 
 def test_no_cases_no_rows(tmp_path: Path) -> None:
     assert case_rows(tmp_path, [], []) == []
-
-
-def test_tiers() -> None:
-    assert [tier_of(n) for n in (0, 2_499, 2_500, 24_999, 25_000)] == [
-        "none", "none", "serious", "serious", "especially serious"
-    ]  # fmt: skip

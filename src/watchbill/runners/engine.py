@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
+from watchbill.inquiry.silence import Heard
 from watchbill.ledger.canonical import canonical
 from watchbill.ledger.files import Mark, read_mark
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
@@ -41,7 +42,6 @@ from watchbill.runners.proving import prove
 from watchbill.runners.references import Loaded, References, read_folder
 from watchbill.runners.ruleskept import RulesKept, read_snoozes
 from watchbill.runners.settingskept import SettingsKept
-from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
