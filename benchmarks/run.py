@@ -27,9 +27,11 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "decisions_day.py": ([], []),
     "guard.py": ([], []),
     "detection_lab.py": (["--seeds", "3001", "--stress", "none", "--control-outlets", "30"], ["--seeds", "3001-3010"]),
+    "attribution.py": (["--seeds", "4001-4002", "--rows", "1000000"], ["--seeds", "4001-4010"]),
     "world_speed.py": ([], []),
     "real.py": (["--only", "schonlau,handover,webbots,control"], []),
     "rules_speed.py": (["--records", "100000"], []),
+    "proofs.py": (["--records", "1000000"], ["--records", "5000000"]),
 }
 """Each benchmark with its arguments: moderate, full."""
 

@@ -28,7 +28,7 @@ NESTING_MAX = 4
 PLUGINS = {  # plug-in room -> its files that plug-ins may share; every other file stands alone
     "sources": {"base"},
     "detectors": {"base", "kernels", "habit_kernels", "share_kernels"},
-    "responses": {"base", "budget", "policy", "masks", "asks", "sending", "setkeys", "streams"},
+    "responses": {"base", "budget", "policy", "masks", "asks", "presence", "offline", "sending", "setkeys", "streams"},
     "reports": {"base"},
     "lab/attacks": {"base"},
 }

@@ -87,6 +87,7 @@ def test_every_entry_has_words() -> None:
     say(book, verdict("c11", "dismissed", "task", 7))
     say(book, verdict("c11", "confirmed", "owner", 8))
     say(book, verdict("c11", "lifted", "settled", 9))
+    book.proven("a", 4_999, 4_999_000, over=True)
     rise(book, "a", 5_000, new=SUSPEND, evidence={"unexplained": 40.0})
     seen = {one["what"] for case in book.cases.values() for one in case.history}
     assert seen | {"merged_into"} == set(_WORDS)

@@ -57,3 +57,27 @@ def test_vector_of_the_document() -> None:
     note = re.search(r"its checkpoint:\n\n```\n(.*?)```", text, re.DOTALL).group(1)  # type: ignore[union-attr]
     assert verifier == VERIFIER
     assert checkpoint.verify(note.encode(), verifier).size == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\xe2\x80\x94 log", b"- log"), (b"log.example/wb ", b"log.example/wb+x "), (b"\n7\n", b"\n7\r\n"), (b"\n7\n", b"\n07\n"),
+        (b"\n7\n", b"\n+7\n"), (b"\n7\n", b"\n7_0\n"), (b"log.example/wb\n", b"\n"), (b"AAA=\n\n", b"AAB=\n\n"), (b"\n\n", b"\n\t\n\n"),
+    ],
+)  # fmt: skip
+def test_other_forms_of_a_note_are_refused(old: bytes, new: bytes) -> None:
+    note = checkpoint.sign(KEY, "log.example/wb", 7, bytes(32))
+    assert old in note
+    with pytest.raises(LedgerError):
+        checkpoint.parse(note.replace(old, new, 1))
+
+
+def test_signatures_of_others_are_passed_over_and_a_wrong_one_of_ours_is_not() -> None:
+    note = checkpoint.sign(KEY, "log.example/wb", 7, bytes(32))
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    foreign = checkpoint.sign(other, "witness.example", 7, bytes(32)).rpartition(b"\n\n")[2]
+    assert checkpoint.verify(note + foreign, VERIFIER).size == 7
+    assert len(checkpoint.parse(note + foreign)[1]) == 2
+    with pytest.raises(LedgerError):
+        checkpoint.verify(note.rpartition(b"\n\n")[0] + b"\n\n" + foreign, VERIFIER)

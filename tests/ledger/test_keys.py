@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from watchbill.core.errors import LedgerError
-from watchbill.ledger.keys import Keys, day_name, day_of, nonces
+from watchbill.ledger.keys import Keys, day_name, day_of, named_key, nonces, sealed, unsealed
 
 DOC = Path(__file__).parents[2] / "docs" / "ledger-format.md"
 
@@ -58,3 +59,20 @@ def test_days() -> None:
     ]  # fmt: skip
     with pytest.raises(LedgerError):
         day_name(10**9)
+
+
+def test_a_named_key_stays_and_seals(tmp_path: Path) -> None:
+    key = named_key(tmp_path, "leaks")
+    assert named_key(tmp_path, "leaks") == key != named_key(tmp_path, "marks")
+    assert stat.S_IMODE((tmp_path / "keys" / "leaks.key").stat().st_mode) == 0o600
+    held = sealed(key, b"list", b"one")
+    assert b"list" not in held
+    assert held != sealed(key, b"list", b"one")
+    assert unsealed(key, held, b"one") == b"list"
+    for bad in (held[:-1], b"", held[:5]):
+        with pytest.raises(LedgerError):
+            unsealed(key, bad, b"one")
+    with pytest.raises(LedgerError):
+        unsealed(key, held, b"other")
+    with pytest.raises(LedgerError):
+        unsealed(named_key(tmp_path, "marks"), held, b"one")

@@ -113,7 +113,7 @@ def test_two_sealers(tmp_path: Path) -> None:
 
 STEPS = [
     (sealing.segments, "write_parquet"), (sealing.segments, "write_index"), (sealing.segments, "file_digest"),
-    (sealing.files, "sync_directory"), (sealing, "_write_at"), (sealing.manifests, "save"), (sealing, "write_checkpoint"),
+    (sealing.files, "sync_directory"), (sealing.tiles, "write_at"), (sealing.manifests, "save"), (sealing, "write_checkpoint"),
     (sealing.files, "write_atomic"), (sealing, "leaf_hashes"),
 ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from watchbill.ledger import manifest
+from watchbill.ledger import manifest, rehash
 from watchbill.ledger import verify as module
 from watchbill.ledger.sealing import seal
 from watchbill.ledger.verify import verify
@@ -22,7 +22,7 @@ COUNTED = (
     "journal/*.wbj",
     "journal/durable",
     "segments/*/*",
-    "tree/leaves",
+    "tree/*",
     "checkpoints/*",
     "segments.json",
     "keys/days/*",
@@ -103,6 +103,7 @@ def test_a_changed_value_names_its_seq_even_when_digests_are_made_to_fit(copy: P
         lambda home: max((home / "journal").glob("*.wbj")).unlink(),
         lambda home: (home / "segments.json").unlink(),
         lambda home: (home / "tree" / "leaves").unlink(),
+        lambda home: (home / "tree" / "level-1").unlink(),
         lambda home: shutil.rmtree(home / "checkpoints"),
         lambda home: next((home / "segments").rglob("*.parquet")).unlink(),
         lambda home: next((home / "segments").rglob("*.idx")).unlink(),
@@ -132,10 +133,23 @@ def test_an_unfinished_write_is_no_damage(copy: Path) -> None:
 
 
 def test_it_stands_alone() -> None:
-    tree = ast.parse(Path(module.__file__).read_text())
-    names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    assert not [name for name in names if name.startswith(("watchbill", "numpy", "numba"))]
+    for source in (module, rehash):
+        tree = ast.parse(Path(str(source.__file__)).read_text())
+        names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+        ours = [name for name in names if name.startswith(("watchbill", "numpy", "numba"))]
+        assert ours == (["watchbill.ledger.rehash"] if source is module else [])
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_say_the_same(copy: Path, processes: int) -> None:
+    assert verify(copy, processes=processes) == verify(copy)
+    leaves = copy / "tree" / "leaves"
+    data = bytearray(leaves.read_bytes())
+    data[32 * 417 + 5] ^= 4
+    leaves.write_bytes(data)
+    assert verify(copy, processes=processes) == verify(copy)
+    assert verify(copy, processes=processes).first_bad == 417
 
 
 def test_its_encoder_equals_the_ledgers(make: Any) -> None:
@@ -144,5 +158,5 @@ def test_its_encoder_equals_the_ledgers(make: Any) -> None:
     table = make(500).append_column("seq", [list(range(500))])
     data, ends = canonical(table, None)
     texts = [data[start:end].tobytes() for start, end in pairwise(ends)]
-    inner = [text for batch in table.to_batches() for text in module._canonical(batch).to_pylist()]
+    inner = [text for batch in table.to_batches() for text in rehash.canonical(batch).to_pylist()]
     assert [b"{%b}" % text[1:] for text in inner] == texts

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT
+from watchbill.context.context import grown
+from watchbill.context.events import EVENT, LOGIN, LOOK, RETRACT, WORK
 from watchbill.core.settings import PolicySettings
 from watchbill.responses.budget import HOURS, budget_of
 from watchbill.responses.policy import (
     ASK_REASON,
     CHANGE,
+    CHANGES_MAX,
     DECISIONS,
     FOREVER,
     MASK,
@@ -33,6 +35,7 @@ from watchbill.responses.policy import (
     thresholds,
     wanted_step,
 )
+from watchbill.responses.presence import FREES_DEVICE, PROOF, SCAN, WHENCE, Presence, span_of
 
 HOUR, MINUTE = 3_600_000, 60_000
 DEFAULT = PolicySettings()
@@ -67,10 +70,19 @@ class Ladder:
     """Standings, and the ladder run over scripts."""
 
     def __init__(self, settings: PolicySettings = DEFAULT) -> None:
-        self.standing, self.hours = np.zeros(3, STANDING), np.zeros(3, HOURS)
+        self.standing, self.hours, self.proofs = np.zeros(3, STANDING), np.zeros(3, HOURS), np.zeros(3, PROOF)
         self.settings, self.budget = settings, budget_of(settings)
         self.records: list[int] = []
         self.alerts: list[int] = []
+
+    def presence(self, script: list[Event]) -> Presence:
+        """Where the events come from (`device`), and what they prove (`how`, `frees`): nothing, unless they say so."""
+        self.proofs = grown(self.proofs, self.standing.shape[0])
+        whence = np.zeros(len(script), WHENCE)
+        for at, item in enumerate(script):
+            for name in ("device", "how", "frees"):
+                whence[name][at] = item.get(name, 0)
+        return Presence(self.proofs, whence, span_of(self.settings))
 
     def run(self, script: list[Event], steps: int = 1) -> tuple[list[str], list[str]]:
         """(decision of each look, changes as "old>new until" in minutes)."""
@@ -78,7 +90,7 @@ class Ladder:
         events = np.zeros(n, EVENT)
         for at, item in enumerate(script):
             for name, value in item.items():
-                if name not in {"log10", "left", "sure10", "of"}:
+                if name not in {"log10", "left", "sure10", "of", "how", "frees"}:
                     events[name][at] = value
             events["time"][at] = item["arrival"]
         guarantee = np.array([item["log10"] * np.log(10) for item in script], np.float32)
@@ -86,11 +98,11 @@ class Ladder:
         sure = np.array([item.get("sure10", 0.0) * np.log(10) for item in script], np.float32)
         kinds = np.array([item.get("of", 0) for item in script], np.uint8)
         alerts = np.zeros(n, np.int32)
-        decisions, records, changes = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(3 * n, CHANGE)
+        decisions, records, changes = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(CHANGES_MAX * n, CHANGE)
         count = apply_policy(
             events, guarantee, left, self.standing, thresholds(self.settings), RELAX, spans_ms(self.settings),
             np.array([steps], np.uint8), decisions, records, changes, enforced_steps(self.settings), sure, kinds, self.budget,
-            self.hours, alerts,
+            self.hours, alerts, self.presence(script),
         )  # fmt: skip
         self.alerts = alerts[: int(self.budget["alerts"][0])].tolist()
         self.records = records.tolist()
@@ -389,3 +401,87 @@ def test_no_cut_of_the_batches_changes_who_is_refused(cut: int) -> None:
     assert whole.run(script) == (first[0] + second[0], first[1] + second[1])
     assert whole.standing.tobytes() == parts.standing.tobytes()
     assert whole.budget["refused_ever"][0] == parts.budget["refused_ever"][0] > 0
+
+
+# --- proofs of presence beside shadow, budget and time ----------------------------------------------------------------
+
+
+def scanned(at: float, log10: float = UP, device: int = 7, **given: Any) -> Event:
+    """A scan that proves presence for a device."""
+    more = {"kind": WORK, "first": 0, "reveal": 0, "how": SCAN, "frees": FREES_DEVICE, "device": device}
+    return look(at, log10, **(more | given))
+
+
+def test_a_step_that_a_proof_lets_rest_comes_back_and_grows_without_room() -> None:
+    ladder = Ladder(PolicySettings(budget_share=0, budget_min=1))
+    said, made = ladder.run([look(0, UP), scanned(1), look(2, UP, device=7), look(3, UP), scanned(4)])
+    assert (said, [change.split()[0] for change in made]) == (
+        ["step_up", "allow", "step_up"], ["none>step_up", "step_up>none", "none>step_up"]
+    )  # fmt: skip
+    assert (int(ladder.budget["spent"][0]), ladder.alerts) == (1, [])
+    assert ladder.run([look(5, UP, account=1)])[0] == ["ask_reason"], "the hour's room was taken once"
+    ladder = Ladder(PolicySettings(budget_share=0, budget_min=1))
+    ladder.run([look(0, UP), scanned(1)])
+    assert ladder.run([look(2, UP + 1.5)])[0] == ["step_up"], "what grows while a step rests is no new account"
+    assert ladder.run([look(3, END)])[0] == ["deny"]
+    assert int(ladder.budget["spent"][0]) == 1
+
+
+def test_a_step_that_is_over_needs_room_again_whatever_was_proven_before() -> None:
+    ladder = Ladder(PolicySettings(budget_share=0, budget_min=1))
+    ladder.run([look(0, UP), scanned(1)])
+    after = DAY + 1
+    said, _ = ladder.run([look(after, UP, account=1), look(after + 1, UP)])
+    assert said == ["step_up", "ask_reason"]
+
+
+def test_a_step_in_shadow_is_not_brought_back_by_a_look_from_elsewhere() -> None:
+    ladder = Ladder()
+    ladder.run([look(0, UP), scanned(1)])
+    ladder.settings = PolicySettings(shadow_steps=("step_up",))
+    said, made = ladder.run([look(2, 0.0), look(3, UP)])
+    assert said == ["allow", "ask_reason"]
+    assert [change.split()[0] for change in made] == ["none>ask_reason"]
+    assert not ladder.proofs["rest_until"].any()
+
+
+def test_with_what_is_above_it_in_shadow_a_proof_answers_the_step_that_is_in_force() -> None:
+    ladder = Ladder(PolicySettings(shadow_steps=("throttle", "end_session")))
+    said, made = ladder.run(
+        [look(0, END), scanned(1, END), look(2, END, device=7), look(3, END), look(4, STOP, device=7)]
+    )
+    assert said == ["step_up", "allow", "step_up", "deny"]
+    assert [change.split()[0] for change in made][:3] == ["none>step_up", "step_up>none", "none>step_up"]
+
+
+def test_what_a_proof_let_rest_is_no_standing_and_an_ended_session_is_answered_by_the_clock() -> None:
+    ladder = Ladder()
+    ladder.run([look(0, UP), scanned(1)])
+    assert standing_at(ladder.standing, 2 * MINUTE, spans_ms(DEFAULT), enforced_steps(DEFAULT))["step"][0] == NONE
+    ladder = Ladder()
+    ladder.run([look(0, END)])
+    at = [
+        standing_at(ladder.standing, m * MINUTE, spans_ms(DEFAULT), enforced_steps(DEFAULT))["step"][0]
+        for m in (14, 16)
+    ]
+    assert at == [STEPS.index("end_session"), STEP_UP]
+    said, made = ladder.run([scanned(14, UP), scanned(16, UP), look(17, UP, device=7), look(18, UP)])
+    assert said == ["allow", "step_up"]
+    assert [change.split()[0] for change in made] == ["end_session>step_up", "step_up>none", "none>step_up"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1500), st.sampled_from([0.0, ASK, UP, SLOW, END, STOP]), st.integers(0, 8)),
+        max_size=30,
+    )
+)
+@hypothesis_settings(max_examples=150, deadline=None)
+def test_no_event_makes_more_changes_than_there_is_room_for(script: list[tuple[int, float, int]]) -> None:
+    ladder, at = Ladder(), 0
+    for gap, log10, what in script:
+        at += gap
+        kinds = [look, scanned, retract, fine]
+        event = kinds[what % 4](at, log10, **({"left": -1.0, "device": 7} if what > 4 and what % 4 != 2 else {}))
+        ladder.settings = PolicySettings(shadow_steps=(("step_up",), ("suspend",), ())[what % 3])
+        assert len(ladder.run([event])[1]) < CHANGES_MAX

@@ -24,3 +24,15 @@ def test_answers_are_those_of_the_asked_looks() -> None:
     assert got.decision.tolist() == [ALLOW, DO_STEP_UP, DO_MASK]
     assert (got.role.tolist(), got.step.tolist(), got.until.tolist()) == ([4, 5, 6], [0, STEP_UP, 0], [0, 99, 0])
     assert got.withheld.tolist() == [1, 3]
+
+
+def test_a_look_from_a_place_that_is_free_stands_under_no_step() -> None:
+    events = np.zeros(4, EVENT)
+    events["kind"], events["row"] = LOOK, np.arange(4)
+    events["reveal"] = [1, 1, 1, 0]
+    standing = np.zeros(1, STANDING)
+    standing["step"], standing["until"] = STEP_UP, 99
+    columns: Any = SimpleNamespace(asked=np.ones(4, bool))
+    got = asked_of(columns, events, np.array([ALLOW, DO_STEP_UP, DO_MASK, ALLOW], np.uint8), standing)
+    assert got.decision.tolist() == [ALLOW, DO_STEP_UP, DO_MASK, ALLOW]
+    assert (got.step.tolist(), got.until.tolist()) == ([0, STEP_UP, 0, STEP_UP], [0, 99, 0, 99])

@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,28 @@ def test_after_a_damaged_checkpoint_a_whole_replay_says_the_same(tmp_path: Path,
     after = run()
     for part, value in before.items():
         assert after[part] == value, part
+
+
+def test_a_state_of_the_version_before_loads_without_proofs(tmp_path: Path) -> None:
+    made = engine(tmp_path)
+    made.take(batch(look(1), look(2)))
+    made.checkpoint()
+    made.close()
+    (place,) = (tmp_path / "state").iterdir()
+    saved = json.loads((place / "parts.json").read_text())
+    with np.load(place / "arrays.npz") as arrays:
+        older = {name: arrays[name] for name in arrays.files if name != "presence"}
+    assert len(older) == len(arrays.files) - 1
+    np.savez(place / "arrays.npz", **older)
+    saved["version"], names = VERSION - 1, sorted(name.replace("|", "/") for name in older)
+    saved["check"] = zlib.crc32(json.dumps([saved["parts"], names], ensure_ascii=False).encode())
+    (place / "parts.json").write_text(json.dumps(saved))
+    assert load_checkpoint(tmp_path, 100) is not None
+    again = engine(tmp_path)
+    again.take(batch(look(2), look(3)))
+    assert again.counts.duplicates == 1
+    assert not again.pipeline.proofs["until"].any()
+    again.close()
+    saved["version"] = VERSION - 2
+    (place / "parts.json").write_text(json.dumps(saved))
+    assert load_checkpoint(tmp_path, 2) is None

@@ -151,3 +151,16 @@ def test_where_the_database_of_cases_is(tmp_path: Path) -> None:
     found = load_config(place)
     assert found.cases_url == "postgresql+psycopg://w@127.0.0.1/x"
     assert found.engine.cases.appeal_reviewers == ("r1", "r2")
+
+
+def test_retention_and_witness_are_read_and_checked(tmp_path: Path) -> None:
+    whole = load_config(file(tmp_path, 'retention_days = 200\n[witness]\nfile = "w.txt"\nevery_seconds = 5\n'))
+    assert (whole.retention_days, whole.witness.file, whole.witness.every_seconds) == (200, str(tmp_path / "w.txt"), 5)
+    for text in (
+        "retention_days = 179",
+        "retention_days = true",
+        "[witness]\nmail = 1",
+        "[witness]\nevery_seconds = 0",
+    ):
+        with pytest.raises(SettingsError):
+            load_config(file(tmp_path, text))

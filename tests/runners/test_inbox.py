@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runners.counter import AWAY, HOUR, MINUTE, firm_settings, said_of, trap, write_tables
 from runners.judged import opened, verdict
-from runners.test_engine import START, engine
+from runners.test_engine import START, batch, engine
 from watchbill.cases.acts import CaseAct, Note
 from watchbill.core.errors import SettingsError
 from watchbill.ledger.reader import Ledger
+from watchbill.runners.clock import ManualClock
+from watchbill.runners.engine import Engine
 from watchbill.runners.inbox import BYTES_MAX, inbox_of, put, read_verdicts, take_inbox
+from watchbill.runners.proving import Proof
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +46,20 @@ def test_a_verdict_goes_from_the_inbox_into_the_journal(tmp_path: Path) -> None:
     assert {json.loads(row["extra"])["id"] for row in said} == {"v1"}
 
 
-@pytest.mark.parametrize("text", ["no json", "{}", '{"id": "v1"}', "x" * (BYTES_MAX + 1), "[]", "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "{}",
+        '{"id": "v1"}',
+        "x" * (BYTES_MAX + 1),
+        "[]",
+        "[" * 60_000,
+        '{"presence": {"id": "k"}}',
+        '{"presence": 1}',
+        "\xff",
+    ],
+)
 def test_what_is_no_verdict_is_put_aside(tmp_path: Path, text: str) -> None:
     made = opened(tmp_path)
     inbox_of(tmp_path).mkdir()
@@ -144,4 +161,22 @@ def test_a_verdict_of_an_older_release_has_no_kind(tmp_path: Path) -> None:
     (inbox_of(tmp_path) / "0000000000001-v1.json").write_text(verdict("dismissed", "test", case=case).model_dump_json())
     assert "in force" in take_inbox(made)[0]
     assert made.pipeline.book.cases[case].status == "dismissed"
+    made.close()
+
+
+def test_a_proof_of_presence_goes_from_the_inbox_into_the_journal_and_counts_once(tmp_path: Path) -> None:
+    made = Engine(tmp_path / "home", firm_settings(), ManualClock(START + HOUR))
+    made.reload(write_tables(tmp_path / "reference"))
+    rows = [
+        {"id": f"r{at}", **trap(at, AWAY), "time": START + at * MINUTE, "fields": ["recipient.phone"]} for at in (1,)
+    ]
+    made.take(batch(*rows))
+    said: list[dict[str, Any]] = []
+    made.on_said = said.extend
+    proof = Proof(id="k1", account="a1", session="s-clerk", time=START + 2 * MINUTE)
+    for _ in range(2):
+        path = put(tmp_path / "home", proof)
+        assert take_inbox(made, START + 3 * MINUTE) == ["a proof of presence: in the journal"]
+        assert not path.exists()
+    assert [said_of(row) for row in said] == ["none key"]
     made.close()

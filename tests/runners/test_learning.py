@@ -10,6 +10,7 @@ from watchbill.cases.verdicts import Verdict
 from watchbill.core.settings import RiskSettings, Settings
 from watchbill.detectors.base import CONFIRMED, SUSPECTED
 from watchbill.responses.policy import FOREVER, STANDING
+from watchbill.responses.presence import PROOF
 from watchbill.runners.learning import learned_prior, suspected, until_of
 
 
@@ -34,3 +35,10 @@ def test_the_prior_learns_from_verdicts_unless_settings_forbid() -> None:
     book.judge(Verdict(id="v", case="c1", verdict="dismissed", reason="wrong", by="r", time=2), 2)
     assert learned_prior(Settings(), book) < 0
     assert learned_prior(Settings(risk=RiskSettings(learn_from_verdicts=False)), book) == 0
+
+
+def test_an_account_of_which_only_a_place_is_free_is_still_suspected() -> None:
+    standing, proofs = np.zeros(3, STANDING), np.zeros(2, PROOF)
+    proofs["rest_until"][1] = 5
+    assert suspected(standing, np.zeros(0, np.uint8), proofs).tolist() == [0, SUSPECTED, 0]
+    assert suspected(standing, np.zeros(0, np.uint8)).tolist() == [0, 0, 0]

@@ -14,8 +14,12 @@ import pytest
 from watchbill.casedb.store import CaseStore
 from watchbill.cases.acts import CaseAct
 from watchbill.cases.verdicts import Verdict
+from watchbill.commands.proof import seal_now
 from watchbill.core.errors import RefusedError, SettingsError
+from watchbill.inquiry.complaints import book_of
 from watchbill.ledger.reader import Ledger
+from watchbill.ledger.verify import verify
+from watchbill.ledger.witnessed import check_against, notes_in
 from watchbill.runners.clock import SystemClock
 from watchbill.runners.config import load_config
 from watchbill.runners.delivery import deliver, said_now
@@ -104,6 +108,27 @@ def running(place: Path) -> Iterator[Running]:
     it.end()
 
 
+def test_complaints_are_attributed_while_it_runs(place: Path) -> None:
+    text = SETTINGS.replace("reload_seconds = 0.2", "reload_seconds = 0.2\ncomplaints_seconds = 0.5")
+    (place / "watchbill.toml").write_text(text)
+    it = Running(place)
+    try:
+        now = time.time_ns() // 1_000_000
+        rows = [
+            json.loads(line) | {"time": now - 60_000, "account": f"a{n % 7}"}
+            for n, line in enumerate(lines(*range(300)).splitlines())
+        ]
+        rows += [
+            {"id": f"c{n}", "time": now, "kind": "complaint", "waybill": f"W{n * 7 + 1}", "subjects": [f"p{n * 7 + 1}"]}
+            for n in range(9)
+        ]
+        assert it.post("".join(json.dumps(row) + "\n" for row in rows).encode()).status_code == 202
+        until(lambda: bool(book_of(place / "home").entries()), 60)
+    finally:
+        it.end()
+    assert [one.said["who"] for one in book_of(place / "home").entries()] == ["account a1"]
+
+
 def test_a_202_means_that_it_is_on_disk(running: Running, place: Path) -> None:
     answer = running.post(lines(1, 2, 3))
     assert answer.status_code == 202, answer.text
@@ -155,6 +180,22 @@ def test_stopped_and_started_again_it_goes_on(place: Path) -> None:
     assert second.post(lines(2)).status_code == 202
     summary = second.end()
     assert summary["records"] == {"view": 2}
+
+
+def test_its_checkpoints_are_published_and_a_pack_beside_it_seals(place: Path) -> None:
+    settings = place / "watchbill.toml"
+    settings.write_text(settings.read_text() + '[witness]\nfile = "witness.txt"\nevery_seconds = 1\n')
+    running = Running(place)
+    assert running.post(lines(1, 2)).status_code == 202
+    home = running.runner.config.home
+    assert seal_now(home).sealed >= 2  # another process may seal beside the running engine
+    until((place / "witness.txt").exists)
+    assert running.post(lines(3)).status_code == 202
+    running.end()
+    published = (place / "witness.txt").read_bytes()
+    assert len(notes_in(published)) > 1
+    assert check_against(home, published).ok
+    assert verify(home).ok
 
 
 def test_settings_that_are_wrong_say_so(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from watchbill.detectors.base import FAMILIES
 from watchbill.ledger.reader import Ledger
 from watchbill.records.schema import LOOKS
 from watchbill.runners import outputs as module
+from watchbill.runners import verdictparts
 from watchbill.runners.local import replay
 from watchbill.runners.outputs import VERDICTS, OutputFiles, refused, write_json, write_lines
 from watchbill.sources.base import open_source
@@ -214,9 +215,10 @@ def test_a_full_disk_under_the_verdicts_is_waited_out(tmp_path: Path, monkeypatc
     with monkeypatch.context() as patch:
         if at == "write":
             one.outputs.mark(one.done)  # the next write opens a writer, which is broken
-            patch.setattr(module, "_FLUSH_LOOKS", 1)
+            patch.setattr(verdictparts, "_FLUSH_LOOKS", 1)
             patch.setattr(module.pq, "ParquetWriter", Broken)
-            assert one.take(batch(look(4), look(5), position=7)) == one.journal.durable
+            one.take(batch(look(4), position=6))  # written beside: what follows is told that it failed
+            assert one.take(batch(look(5), position=7)) == one.journal.durable
         else:
             one.take(batch(look(4), look(5), position=7))
             patch.setattr(module, "_sync", no_room)

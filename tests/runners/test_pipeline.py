@@ -14,13 +14,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from watchbill.context.reference import find_tables, read_table
-from watchbill.core.settings import GateSettings, ReasonSettings, Role, Settings, default_roles, parse_settings
+from watchbill.core.settings import (
+    GateSettings,
+    PolicySettings,
+    ReasonSettings,
+    Role,
+    Settings,
+    default_roles,
+    parse_settings,
+)
 from watchbill.detectors.base import detector_ids
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.settings import HonestStress, Rates
 from watchbill.lab.simulator.world import build_world
 from watchbill.records.columns import KIND, Columns, columns_of
 from watchbill.records.schema import LOOKS, SCHEMA
+from watchbill.responses.policy import DO_STEP_UP
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.pipeline import Output, Pipeline
 
@@ -367,3 +376,27 @@ def test_detectors_can_be_left_off(world: World) -> None:
     assert [d.id for d in pipeline.detectors] == sorted({*detector_ids()} - {"bounded_loss", "volume"})
     heard = run(pipeline, world.columns.cut(0, 5_000), [])
     assert "mask" not in {row["step"] for row in heard.interventions}
+
+
+def test_presence_frees_an_owner_at_work_and_not_the_renter_elsewhere(world: World) -> None:
+    # nobody obeys in the lab, so that a lease is suspended within a minute; here its step stays at presence
+    policy = PolicySettings(throttle_at=1e200, end_session_at=1e201, suspend_at=1e202)
+    heard = run(fresh(world, Settings(policy=policy)), world.columns, [])
+    accounts, ids = (world.table.column(name).take(heard.verdicts["row"]).to_pylist() for name in ("account", "id"))
+    leased = {world.table.column("account")[row].as_py() for row, name in enumerate(world.table.column("id").to_pylist())
+              if world.wrongful.get(name, "").startswith("blatant")}  # fmt: skip
+    proven = {row["account"] for row in heard.interventions if "proof" in row}
+    assert leased & proven  # the lessor scans and looks at the outlet while the renter looks from elsewhere
+    columns, rows = world.columns, heard.verdicts["row"]
+    shown = (columns.masked[rows] == 0) & (columns.outcome[rows] <= 1)
+    stopped, renter, owner = False, [], []
+    for name, account, decision, plain in zip(ids, accounts, heard.verdicts["decision"], shown, strict=True):
+        if account not in leased or not plain:
+            continue
+        wrongful = world.wrongful.get(name, "").startswith("blatant")
+        stopped = stopped or decision >= DO_STEP_UP
+        if stopped:
+            (renter if wrongful else owner).append(int(decision))
+    assert len(renter) > 50
+    assert set(renter) == {DO_STEP_UP}
+    assert owner.count(0) > len(owner) / 2

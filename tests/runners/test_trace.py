@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from runners.small import small_world
 from watchbill.context.events import EVENT, LOOK
 from watchbill.core.settings import Settings
+from watchbill.responses.presence import WHENCE
 from watchbill.runners.local import replay
 from watchbill.runners.trace import SCORES, Trace, kept_fields, read_trace
 from watchbill.sources.base import open_source
@@ -18,10 +19,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     events["seq"], events["role"], events["account"] = np.arange(5), [0, 1, 0, 2, 1], [3, 1, 4, 1, 5]
     numbers = [(np.arange(5) / k).astype(np.float32) for k in (1, 4)]
     kinds = np.array([0, 1, 0, 0, 1], np.uint8)
+    whence = np.zeros(5, WHENCE)
+    whence["device"], whence["how"] = np.uint64(2**64 - 1) - np.arange(5, dtype=np.uint64), np.arange(5)
     trace = Trace(tmp_path / "t.parquet")
     for part in (slice(0, 3), slice(3, 3), slice(3, 5)):
         one, other = (column[part] for column in numbers)
-        trace.write(events[part], one, other, np.array([1, 0, 1], np.uint8), other, one, kinds[part])
+        trace.write(events[part], one, other, np.array([1, 0, 1], np.uint8), other, one, kinds[part], whence[part])
     trace.close()
     pieces = list(read_trace(tmp_path / "t.parquet"))
     for name in kept_fields():
@@ -33,6 +36,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found["sure"].tolist() == numbers[1].tolist()
     assert found["evidence"].tolist() == kinds.tolist()
     assert found["joined"].tolist() == numbers[0].tolist()
+    assert {name: found[f"whence.{name}"].tolist() for name in WHENCE.names or ()} == {
+        name: whence[name].tolist() for name in WHENCE.names or ()
+    }
 
 
 def test_nothing_written_is_nothing_to_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,3 +176,26 @@ def test_metadata_names_the_endpoints_and_the_obligations() -> None:
     assert told["access_evaluation_endpoint"] == "https://pdp.example/access/v1/evaluation"
     assert told["access_evaluations_endpoint"].endswith("/access/v1/evaluations")
     assert tuple(told["obligations_supported"]) == OBLIGATIONS
+
+
+@pytest.mark.parametrize("decision", ["allow", "mask", "ask_reason", "step_up", "throttle", "deny"])
+def test_the_recipient_can_be_called_through_the_bridge_whatever_is_decided(decision: str) -> None:
+    asked = read_one(BODY, "r1")
+    bridge = "https://bridge.example.com/{waybill}"
+    ours = answer(asked, Decided("d1", decision), bridge=bridge)["context"]["watchbill"]
+    assert ours["call"] == {"via": "bridge", "url": "https://bridge.example.com/W1"}
+    assert "call" not in answer(asked, Decided("d1", decision))["context"]["watchbill"]
+
+
+@pytest.mark.parametrize("decision", ["allow", "mask", "ask_reason", "step_up", "throttle", "deny"])
+def test_where_presence_is_proven_is_said_to_who_can_be_asked_for_it(decision: str) -> None:
+    asked, where = read_one(BODY, "r1"), "https://watch.example.com/presence/v1/proof/begin"
+    ask = replace(asked.ask, account="a1", session="s1")
+    whole = replace(asked, ask=ask)
+    nobody = replace(asked, ask=replace(ask, session=""))
+    named = [
+        answer(one, Decided("d1", decision), prove=where)["context"]["watchbill"].get("prove")
+        for one in (whole, nobody)
+    ]
+    assert named == [where if decision == "step_up" else None, None]
+    assert "prove" not in answer(whole, Decided("d1", decision))["context"]["watchbill"]

@@ -59,7 +59,7 @@ class CaseBook:
         self._parts: dict[str, list[str]] = {}
         self.ties = Ties()
         self.told: dict[str, None] = {}
-        """Ids of the last things people said, so that one that comes twice counts once."""
+        """Ids of the last things people said and proofs from outside the records, so that one that comes twice counts once."""
         self.corrected: list[dict[str, Any]] = []
 
     def take(self, signal: Signal) -> str | None:
@@ -150,9 +150,8 @@ class CaseBook:
 
         A confirmed account without a case gets one; one that was told before (by id), or that names no case, changes none.
         """
-        if verdict.id in self.told:
+        if not self.hear(verdict.id):
             return None
-        self.remember(verdict.id)
         files = self.whole(verdict.case) or self._alone(verdict, seq)
         if not files:
             if verdict.verdict != "confirmed" or not verdict.account:
@@ -202,12 +201,6 @@ class CaseBook:
         """Corrections that people are owed since the last call."""
         made, self.corrected = self.corrected, []
         return made
-
-    def remember(self, said: str) -> None:
-        """Note the id of something said; of the oldest nothing is known any more."""
-        self.told[said] = None
-        while len(self.told) > TOLD_MAX:
-            del self.told[next(iter(self.told))]
 
     # -- cases of several files --------------------------------------------------------------------------------
 
@@ -280,6 +273,25 @@ class CaseBook:
     def accounts(self) -> list[str]:
         """Accounts that have a case, in order of opening."""
         return list(self._open)
+
+    def hear(self, identity: str) -> bool:
+        """Note the id of what was said from outside the records; False when it came before."""
+        if identity in self.told:
+            return False
+        self.told[identity] = None
+        while len(self.told) > TOLD_MAX:
+            del self.told[next(iter(self.told))]
+        return True
+
+    def proven(self, account: str, seq: int, time: int, *, over: bool) -> str | None:
+        """The account proved presence from outside the records; `over`: its step is. The id of its case, if any."""
+        for case in self.of(account):
+            write(case, "proven", seq, time, over=over)
+            if over:
+                case.step = 0
+                case.status = "contained" if case.status == "open" else case.status
+            return self.lead(case).id
+        return None
 
     def of(self, account: str) -> list[Case]:
         """The file of an account (one at most)."""

@@ -147,28 +147,28 @@ def obey(book: CaseBook, said: Act, seq: int) -> Verdict | None:
     for case in files:
         case.updated = max(case.updated, said.time)
     if isinstance(said, CaseAct):
-        book.remember(said.id)
+        book.hear(said.id)
         _act(book, said, files, seq)
     elif isinstance(said, Note):
-        book.remember(said.id)
+        book.hear(said.id)
         look_at(files, said.time)
         write(files[0], "note", seq, said.time, said.by, text=said.text)
     elif (mine := file_of(files, said.account)) is not None:
         if isinstance(said, Appeal):
             return _appeal(book, said, mine, seq)
-        book.remember(said.id)
+        book.hear(said.id)
         note_told(mine, said, seq)
     return None
 
 
 def _appeal(book: CaseBook, said: Appeal, case: Case, seq: int) -> Verdict | None:
     if said.act == "open":
-        book.remember(said.id)
+        book.hear(said.id)
         bring(case, said, seq, list(book.cases.values()), book.settings)
         return None
     decide(case, said, seq)
     if said.act == "reject":
-        book.remember(said.id)
+        book.hear(said.id)
         look_at([case], said.time)
         return None
     # a word about one account of several takes it out of their case (CaseBook.judge); its id is told there

@@ -59,6 +59,10 @@ EVENT: Final = np.dtype(
         ("persons", np.uint8),  # holders of the account at once (at least 1)
         ("shift", np.uint8),  # 0 no shifts known, 1 on shift, 2 off shift
         ("lone", np.uint8),  # 1: the account is a device that looks for itself
+        (
+            "there",
+            np.uint8,
+        ),  # WORK: what was known of a scanned parcel before: bits of context.traces.AT_OUTLET, ON_LIST
     ],
     align=True,
 )

@@ -66,6 +66,7 @@ from watchbill.context.traces import (
     Pool,
     on_scan,
     on_ticket,
+    stood_there,
 )
 from watchbill.core.hashing import combine, work_key
 from watchbill.core.kernel import Row, kernel
@@ -248,7 +249,7 @@ def _settle(
         event.subject, event.subject_last = 0, 0
         event.at, event.results, event.page, event.what, event.tenure_days = -1, 0, 0, 0, -1
         event.fields, event.assigned, event.fresh, event.own_scan, event.follows = 0, 0, 0, 0, 0
-        event.persons, event.shift, event.lone = 1, 0, look.lone
+        event.persons, event.shift, event.lone, event.there = 1, 0, look.lone, 0
 
 
 @kernel
@@ -281,7 +282,7 @@ def _begin(
     event.session, event.address, event.number, event.what = fact.session, fact.address, fact.number, fact.what
     event.at, event.results, event.page, event.fields = -1, fact.results, fact.page, fact.field_count
     event.assigned, event.fresh, event.own_scan, event.follows = 0, 0, 0, 0
-    event.persons, event.tenure_days, event.lone = 1, -1, 0
+    event.persons, event.tenure_days, event.lone, event.there = 1, -1, 0, 0
     if post >= 0:
         event.role, event.outlet, event.outlet_id = posts[post].role, posts[post].outlet, posts[post].outlet_id
         event.persons = min(posts[post].persons, 255)
@@ -394,6 +395,12 @@ def advance(
         if fact.arrival >= clock[TICK]:
             feed_tick(feed, clock, fact.arrival, feed_settings)
         kind = fact.kind
+        work = (kind == SCAN or kind == TICKET) and fact.account_id >= 0
+        if work:
+            event = events[counters[N_EVENTS]]
+            _begin(fact, i, event, roster, shifts, feed, clock, roles)
+            if kind == SCAN:
+                event.there = stood_there(fact, event.outlet, used, known)
         if kind == SCAN:
             counters[N_WORK] += on_scan(fact, used, cells, index, posts)
             if fact.status == SIGNED_STATUS:
@@ -402,10 +409,8 @@ def advance(
                 feed[fact.outlet_id].now += 1
         elif kind == TICKET:
             on_ticket(fact, rules.type_classes, known, counters)
-        if (kind == SCAN or kind == TICKET) and fact.account_id >= 0:
-            event = events[counters[N_EVENTS]]
+        if work:
             counters[N_EVENTS] += 1
-            _begin(fact, i, event, roster, shifts, feed, clock, roles)
             _on_work(fact, event, cells, counters)
         elif kind >= LOGIN_KIND and (fact.account_id >= 0 or kind != LOGIN_KIND) and kind <= LAST_LOOK_KIND:
             event = events[counters[N_EVENTS]]

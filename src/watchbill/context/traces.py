@@ -10,8 +10,8 @@ from watchbill.context.facts import COVERS
 from watchbill.context.lone import device_key
 from watchbill.context.roster import post_at
 from watchbill.context.rules import CLASSES_MAX
-from watchbill.context.spans import close_ticket, open_ticket, span_slot
-from watchbill.context.store import remember
+from watchbill.context.spans import close_ticket, holds, open_ticket, span_slot
+from watchbill.context.store import remember, seen_lately
 from watchbill.core.hashing import work_key
 from watchbill.core.kernel import Row, kernel
 
@@ -26,8 +26,11 @@ SUCCESS: Final = 1
 PICKED_UP: Final = 2
 OPEN: Final = 1
 OUT_FOR_DELIVERY: Final = 5
+DELIVERED: Final = 6
 HELD: Final = 7
 SIGNED_STATUS: Final = 8
+PROBLEM: Final = 9
+REFUSED: Final = 12
 COVER: Final = 8
 
 T_OUT: Final = 1
@@ -47,6 +50,11 @@ T_EVERY: Final = 64
 T_UNASSIGNED: Final = 128
 T_MINE: Final = 192
 T_NAMED: Final = 256
+
+AT_OUTLET: Final = 1
+"""Bit of EVENT.there: others announced or scanned the parcel at the account's own outlet, and it is not signed for."""
+ON_LIST: Final = 2
+"""Bit of EVENT.there: the parcel is on the account's own delivery list, and others brought it to its outlet."""
 
 C_ASSIGNED, C_OUT, C_COVER, C_IN, C_HELD, C_SCAN, C_ANY, C_TICKET, C_TEAM, C_LOOK = range(1, 11)
 CHAIN_MAX: Final = 256
@@ -118,6 +126,37 @@ def on_scan(
         if used[C_TEAM] and post >= 0 and posts[post].supervisor:
             added += remember(cells, work_key(posts[post].supervisor, waybill, T_TEAM), time, 1)
     return added
+
+
+@kernel
+def stood_there(fact: Row, outlet: np.uint64, used: NDArray[np.int64], known: Known) -> int:
+    """What others had said of a parcel before this scan of it (bits of EVENT.there); ask before `on_scan` leaves its keys.
+
+    `outlet` is the account's own. A number that only the account itself ever scanned is known to nobody, and so no proof.
+    """
+    waybill, who, cells = fact.waybill, fact.account, known.cells
+    if waybill == 0 or outlet == 0:
+        return 0
+    signed = known.signed[span_slot(known.signed, waybill)]
+    if signed.key and signed.since < fact.time:
+        return 0
+    table = known.parcels.shape[0] > 1
+    announced = work_key(outlet, waybill, T_IN)
+    brought = seen_lately(cells, announced) or (table and holds(known.parcels, announced, fact.time, 0, NEVER))
+    assigned = work_key(who, waybill, T_ASSIGNED)
+    mine = seen_lately(cells, assigned) or (table and holds(known.parcels, assigned, fact.time, 0, NEVER))
+    out = 0
+    # such a scan is made at the customer's door, whatever outlet it names; a clerk's customer signs at the counter
+    status = fact.status
+    door = status == DELIVERED or status == PROBLEM or status == REFUSED or (mine and status == SIGNED_STATUS)
+    if fact.outlet == outlet and not door:
+        # without the own scans' keys nobody could tell that the last scan there was another's
+        others = used[C_SCAN] and not seen_lately(cells, work_key(who, waybill, T_SCAN))
+        if brought or (others and seen_lately(cells, work_key(outlet, waybill, T_OUT))):
+            out |= AT_OUTLET
+    if brought and mine:
+        out |= ON_LIST
+    return out
 
 
 @kernel

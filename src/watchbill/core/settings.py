@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from watchbill.core.bridge import fault_of_bridge
 from watchbill.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -256,6 +257,9 @@ class PolicySettings(Section):
     step_hours: float = Field(default=24, gt=0, le=24 * 30)
     suspend_minutes: float = Field(default=15, gt=0, le=15)
     relax_factor: float = Field(default=10, ge=1)
+    presence_hours: float = Field(default=8, gt=0, le=24)
+    presence_km: float = Field(default=150, gt=0, le=20_040)
+    bridge_url: str = Field(default="", max_length=2048)
     record_yuan: float = Field(default=50.0, gt=0)
     control_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     cost_yuan: dict[Step, Annotated[float, Field(ge=0, le=1e9)]] = Field(default_factory=lambda: dict(_COSTS))
@@ -268,6 +272,13 @@ class PolicySettings(Section):
     def shadowing(self) -> bool:
         """Whether any step is in shadow."""
         return self.mode == "shadow" or bool(self.shadow_steps)
+
+    @field_validator("bridge_url")
+    @classmethod
+    def _bridge(cls, template: str) -> str:
+        if fault := fault_of_bridge(template):
+            raise ValueError(fault)
+        return template
 
 
 _FIELD = re.compile(r"\w{1,64}")
@@ -300,6 +311,9 @@ class InquirySettings(Section):
     yuan_a_record_low: float = Field(default=0.8, ge=0)
     yuan_a_record_high: float = Field(default=10.0, ge=0)
     rent_yuan_a_day: float = Field(default=500.0, ge=0)
+    mark_digits: int = Field(default=0, ge=0, le=8)
+    complaint_days: float = Field(default=30, gt=0, le=3650)
+    complaint_alert_at: float = Field(default=0.9, gt=0, le=1)
 
     @model_validator(mode="after")
     def _in_order(self) -> InquirySettings:

@@ -44,6 +44,7 @@ class CaseExposure:
         case: its id. accounts: of the case. all_sessions: nothing was left out on an estimate.
         saw: the persons listed, with bounds and gaps. hash: SHA-256 of the list, see `hash_of`.
         sessions: how many are listed, between, and left out.
+        listed, between: seqs of the looks of these sessions, ascending.
     """
 
     case: str
@@ -52,6 +53,8 @@ class CaseExposure:
     saw: Saw
     hash: str
     sessions: dict[str, int]
+    listed: tuple[int, ...] = ()
+    between: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `watchbill exposure --json` prints it: the fields of `saw`, and what is the case's own."""
@@ -87,7 +90,13 @@ def exposure(home: Path, case: str, *, all_sessions: bool = False, upto: int | N
     most = exposure_of(home, records, height, account)
     sessions = {name: sum(one.sessions[name] for one in split.values()) for name in ("listed", "between", "out")}
     said = _bounded(sure, most, between.shape[0], out.shape[0])
-    return CaseExposure(case, row["accounts"], all_sessions, said, hash_of(said.subjects), sessions)
+    return CaseExposure(
+        case, row["accounts"], all_sessions, said, hash_of(said.subjects), sessions, _seqs(listed), _seqs(between)
+    )
+
+
+def _seqs(side: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(np.unique(side).tolist())
 
 
 def _of_devices(home: Path, row: dict[str, Any], height: int, *, all_sessions: bool) -> CaseExposure:
@@ -98,7 +107,8 @@ def _of_devices(home: Path, row: dict[str, Any], height: int, *, all_sessions: b
     listed = looks if all_sessions else looks.filter(pa.array(bare))
     said = exposure_of(home, listed, height)
     sessions = {"listed": listed.num_rows, "between": 0, "out": looks.num_rows - listed.num_rows}
-    return CaseExposure(row["id"], [], all_sessions, said, hash_of(said.subjects), sessions)
+    seqs = _seqs(listed.column(SEQ).to_numpy())
+    return CaseExposure(row["id"], [], all_sessions, said, hash_of(said.subjects), sessions, seqs)
 
 
 def _case(home: Path, case: str, height: int) -> dict[str, Any]:

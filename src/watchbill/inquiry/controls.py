@@ -28,6 +28,7 @@ from watchbill.records.schema import CONTROL_PREFIX
 RELOAD = "wb.reload"
 SOURCE = "wb.source"
 SETTINGS = "wb.settings"
+DECISION = "wb.decision"
 
 
 @dataclass
@@ -75,7 +76,7 @@ def read_controls(home: Path, upto: int) -> Controls:
         LedgerError: the manifest or an acknowledged frame is damaged.
     """
     found = Controls()
-    for seq, kind, extra in _control_rows(home, upto):
+    for seq, kind, extra in control_rows(home, upto):
         said = _object(extra)
         if kind == RELOAD and isinstance(said.get("table"), str):
             found.tables.setdefault(said["table"], []).append((seq, str(said.get("digest") or "")))
@@ -96,8 +97,11 @@ def _object(extra: str | None) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _control_rows(home: Path, upto: int) -> Iterator[tuple[int, str, str | None]]:
-    """(seq, kind, extra) of control records, in order of seq; only `kind` is read where a segment has none."""
+def control_rows(home: Path, upto: int) -> Iterator[tuple[int, str, str | None]]:
+    """(seq, kind, extra) of control records below `upto`, in order of seq; only `kind` is read where a segment has none.
+
+    Decisions are left out: they stand beside their looks, a million to one of these (inquiry.exposed reads them).
+    """
     manifest = manifests.load(home)
     for segment in manifest.segments:
         if segment.first < upto:
@@ -121,7 +125,7 @@ def _sealed_controls(path: Path, upto: int) -> list[tuple[int, str, str | None]]
         for group in range(file.num_row_groups):
             kinds = file.read_row_group(group, columns=["kind"], use_threads=False).column("kind")
             names = {name for chunk in kinds.chunks for name in chunk.dictionary.to_pylist()}
-            if any(name.startswith(CONTROL_PREFIX) for name in names):
+            if any(name.startswith(CONTROL_PREFIX) and name != DECISION for name in names):
                 columns = [name for name in ("kind", "extra", SEQ) if name in file.schema_arrow.names]
                 rows += _rows(file.read_row_group(group, columns=columns, use_threads=False))
     return sorted(row for row in rows if row[0] < upto)
@@ -129,7 +133,7 @@ def _sealed_controls(path: Path, upto: int) -> list[tuple[int, str, str | None]]
 
 def _rows(table: pa.Table) -> list[tuple[int, str, str | None]]:
     kinds = table.column("kind").cast(pa.string())
-    table = table.filter(pc.starts_with(kinds, CONTROL_PREFIX))
+    table = table.filter(pc.and_(pc.starts_with(kinds, CONTROL_PREFIX), pc.not_equal(kinds, DECISION)))
     extras = table.column("extra").to_pylist() if "extra" in table.column_names else [None] * table.num_rows
     kinds_left = table.column("kind").cast(pa.string()).to_pylist()
     return list(zip(table.column(SEQ).to_pylist(), kinds_left, extras, strict=True))

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from watchbill.inquiry.controls import DECISION
 from watchbill.ledger.canonical import SEQ
 from watchbill.records.schema import DECIDE_SOURCE, LOOKS, SCHEMA
 
@@ -29,7 +30,6 @@ COLUMNS: Final = (
 """What must be read of a record to say whom it exposed (and seq, which is always read)."""
 LOOK: Final = "look"
 """The look that a row tells of: its seq, or that of the ask which a desk's own log confirms. What is counted as `times`."""
-_DECISION: Final = "wb.decision"
 _THREADS: Final = 2
 COMPLETE_FIELDS: Final = ("name", "phone", "address")
 
@@ -81,7 +81,7 @@ def exposing(table: pa.Table) -> pa.Table:
 
 def _as_decided(table: pa.Table) -> pa.Table:
     """Looks that were asked about with what their decisions let through; a log that confirms one is the same look."""
-    is_decision = pc.equal(table.column("kind"), _DECISION)
+    is_decision = pc.equal(table.column("kind"), DECISION)
     asked = pc.equal(table.column("source"), DECIDE_SOURCE)
     if not pc.any(asked).as_py():
         return table

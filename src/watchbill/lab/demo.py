@@ -185,6 +185,9 @@ class Demo:
         step, until = int(standing["step"]), int(standing["until"])
         if step == SUSPEND and when >= until:
             return "mask", when + 1  # the suspension ends with this look; everything is masked from then on
+        rest = int(engine.pipeline.proofs[account]["rest_until"])
+        if step < STEP_UP and when < rest:
+            return "prove", rest  # the owner proved presence; that frees the owner's place, not the renter's
         if step < MASK or when >= until:
             return "allow", 0
         if step >= END_SESSION:

@@ -20,6 +20,8 @@ from watchbill.core.errors import LedgerError
 _ED25519: Final = b"\x01"
 _NOTE_BYTES_MAX: Final = 64 << 10
 _DASH: Final = "\u2014 "
+_SPACE: Final = 0x20
+_LINE: Final = 0x0A
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def verifier_key(name: str, public: bytes) -> str:
     Raises:
         LedgerError: the name is empty or holds a space, a plus sign or a line break.
     """
-    if not name or any(letter.isspace() or letter == "+" for letter in name):
+    if not _is_name(name):
         raise LedgerError("a log name that is empty or holds a space or a plus sign", todo="Choose another name")
     return f"{name}+{key_hash(name, public).hex()}+{base64.b64encode(_ED25519 + public).decode()}"
 
@@ -70,10 +72,14 @@ def parse_verifier_key(text: str) -> tuple[str, bytes]:
 
 def sign(key: Ed25519PrivateKey, origin: str, size: int, root: bytes) -> bytes:
     """Make a signed note of a checkpoint."""
-    text = Checkpoint(origin, size, root).text()
+    return sign_text(key, origin, Checkpoint(origin, size, root).text())
+
+
+def sign_text(key: Ed25519PrivateKey, name: str, text: str) -> bytes:
+    """Make a signed note of any text that ends in a line break; no checkpoint begins as other texts do, with another line."""
     public = key.public_key().public_bytes_raw()
-    signature = base64.b64encode(key_hash(origin, public) + key.sign(text.encode())).decode()
-    return f"{text}\n{_DASH}{origin} {signature}\n".encode()
+    signature = base64.b64encode(key_hash(name, public) + key.sign(text.encode())).decode()
+    return f"{text}\n{_DASH}{name} {signature}\n".encode()
 
 
 def parse(note: bytes) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
@@ -83,25 +89,43 @@ def parse(note: bytes) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
         LedgerError: it is not a checkpoint.
     """
     try:
-        if len(note) > _NOTE_BYTES_MAX:
+        if (
+            len(note) > _NOTE_BYTES_MAX
+            or not note.endswith(b"\n")
+            or any(byte < _SPACE for byte in note if byte != _LINE)
+        ):
             raise ValueError
         text, _, tail = note.decode().rpartition("\n\n")
         origin, size, root64 = text.split("\n")[:3]
-        root = base64.b64decode(root64, validate=True)
-        lines = tail.splitlines()
-        signatures = [_signature(line) for line in lines]
-        if not lines or not tail.endswith("\n") or len(root) != 32 or size != str(int(size)) or int(size) < 0:  # noqa: PLR2004 SHA-256
+        root = _decoded(root64)
+        signatures = [_signature(line) for line in tail.removesuffix("\n").split("\n")]
+        if not origin or len(root) != 32 or size != str(int(size)) or int(size) < 0:  # noqa: PLR2004 SHA-256
             raise ValueError
-    except (ValueError, binascii.Error) as error:
+    except ValueError as error:
         raise LedgerError("a checkpoint that cannot be read", todo="Run verify") from error
     return Checkpoint(origin, int(size), root), signatures
 
 
-def _signature(line: str) -> tuple[str, bytes]:
-    if not line.startswith(_DASH):
+def _decoded(text: str) -> bytes:
+    """Base64 in its one form: another text for the same bytes would be a second form of one note."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
         raise ValueError
-    name, encoded = line.removeprefix(_DASH).rsplit(" ", 1)
-    return name, base64.b64decode(encoded, validate=True)
+    return raw
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    name, _, encoded = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not _is_name(name):
+        raise ValueError
+    blob = _decoded(encoded)
+    if len(blob) <= 4:  # noqa: PLR2004 the key's hash alone
+        raise ValueError
+    return name, blob
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and not any(letter.isspace() or letter == "+" for letter in name)
 
 
 def verify(note: bytes, verifier: str) -> Checkpoint:

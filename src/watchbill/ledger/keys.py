@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -30,6 +31,7 @@ DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _PRIVATE: Final = 0o600
 _SEED: Final = "replay.seed"
+_GCM_NONCE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ def is_seeded(home: Path) -> bool:
     return (home / files.KEYS / _SEED).exists()
 
 
+def renew_seed(home: Path) -> None:
+    """Days to come get keys that nothing earlier leads to; keys that are there stay, and so does the clock of a replay."""
+    files.write_atomic(home / files.KEYS / _SEED, AESGCM.generate_key(bit_length=256), mode=_PRIVATE)
+
+
 def forget_seed(home: Path) -> None:
     """From now on new days get random keys: what a live home does at every start."""
     (home / files.KEYS / _SEED).unlink(missing_ok=True)
@@ -144,3 +151,31 @@ def _read_key(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise LedgerError("a key file of the wrong length", where=str(path), todo="Put it back from a backup")
     return key
+
+
+def named_key(home: Path, name: str) -> bytes:
+    """A key of the home for one purpose ("leaks", "marks" ...), made on first use, whatever keys of days are erased."""
+    path = home / files.KEYS / f"{name}.key"
+    if not path.exists():
+        files.make_directory(home / files.KEYS)
+        (home / files.KEYS).chmod(0o700)
+        files.write_atomic(path, AESGCM.generate_key(bit_length=256), mode=_PRIVATE)
+    return _read_key(path)
+
+
+def sealed(key: bytes, data: bytes, bound: bytes) -> bytes:
+    """Data encrypted and bound to what it belongs to: AES-256-GCM, the 12 bytes of the nonce first."""
+    nonce = AESGCM.generate_key(bit_length=128)[:_GCM_NONCE]
+    return nonce + AESGCM(key).encrypt(nonce, data, bound)
+
+
+def unsealed(key: bytes, data: bytes, bound: bytes) -> bytes:
+    """The inverse of `sealed`.
+
+    Raises:
+        LedgerError: it is damaged, of another key, or bound to something else.
+    """
+    try:
+        return AESGCM(key).decrypt(data[:_GCM_NONCE], data[_GCM_NONCE:], bound)
+    except (InvalidTag, ValueError) as error:
+        raise LedgerError("a sealed file cannot be opened", todo="Put it and home/keys back from a backup") from error

@@ -6,7 +6,7 @@ Source: RFC 6962 section 2.1 and RFC 9162 section 2.1 (the checks). A leaf here 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -14,6 +14,10 @@ from watchbill.core.errors import LedgerError
 from watchbill.ledger.sha import hash_pairs
 
 HASH_BYTES: Final = 32
+TILE_LEVELS: Final = 8
+"""Levels of the tree in one C2SP tile: a tile is a row of 256 hashes, and every eighth level is kept on disk."""
+Node = Callable[[int, int], bytes]
+"""(level, index) -> root of the full subtree over leaves [index << level, (index + 1) << level)."""
 EMPTY_ROOT: Final = sha256(b"").digest()
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
@@ -46,13 +50,20 @@ class Frontier:
         self.size = size
         self._nodes = dict(zip(reversed(levels), nodes, strict=True))
 
-    def append(self, hashes: bytes | memoryview) -> None:
-        """Add leaf hashes, 32 bytes each, end to end."""
+    def append(self, hashes: bytes | memoryview) -> dict[int, bytes]:
+        """Add leaf hashes, 32 bytes each, end to end.
+
+        Returns:
+            The hashes that became known at every eighth level above the leaves (1 = level 8, 2 = level 16 ...), end to end.
+        """
         count, rest = divmod(len(hashes), HASH_BYTES)
         if rest:
             raise LedgerError(f"{len(hashes)} bytes are not whole hashes")
         row, level = bytes(hashes), 0
+        kept: dict[int, bytes] = {}
         while row:
+            if level and level % TILE_LEVELS == 0:
+                kept[level // TILE_LEVELS] = row
             if level in self._nodes:
                 row = self._nodes.pop(level) + row
             pairs = len(row) // (2 * HASH_BYTES)
@@ -61,6 +72,7 @@ class Frontier:
             row = hash_pairs(row, pairs)
             level += 1
         self.size += count
+        return kept
 
     def root(self) -> bytes:
         """Root hash; of no leaves the hash of nothing."""
@@ -103,48 +115,73 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Audit path of leaf `index` in the tree over `leaves`, nearest sibling first.
+def range_root(begin: int, end: int, node: Node) -> bytes:
+    """Root over leaves [begin, end), a subtree of some RFC 6962 tree: `begin` is a multiple of its full width."""
+    size = end - begin
+    if size.bit_count() == 1:
+        level = size.bit_length() - 1
+        return node(level, begin >> level)
+    middle = begin + _split(size)
+    return node_hash(range_root(begin, middle, node), range_root(middle, end, node))
+
+
+def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:
+    """Audit path of leaf `index` in the tree of `size` leaves, nearest sibling first (RFC 6962, 2.1.1).
 
     Raises:
         LedgerError: there is no such leaf.
     """
-    if not 0 <= index < len(leaves):
-        raise LedgerError(f"no leaf {index} in a tree of {len(leaves)}")
+    if not 0 <= index < size:
+        raise LedgerError(f"no leaf {index} in a tree of {size}")
     path: list[bytes] = []
-    begin, end = 0, len(leaves)
+    begin, end = 0, size
     while end - begin > 1:
         middle = begin + _split(end - begin)
         if index < middle:
-            path.append(root_of(leaves[middle:end]))
+            path.append(range_root(middle, end, node))
             end = middle
         else:
-            path.append(root_of(leaves[begin:middle]))
+            path.append(range_root(begin, middle, node))
             begin = middle
     return path[::-1]
 
 
-def consistency_proof(size1: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Proof that the tree over `leaves` begins with the tree over its first `size1` leaves.
+def consistency_path(size1: int, size2: int, node: Node) -> list[bytes]:
+    """Proof that the tree of `size2` leaves begins with the tree of its first `size1` (RFC 6962, 2.1.2).
 
     Raises:
-        LedgerError: `size1` is 0 (everything begins with nothing: no proof) or over the tree's size.
+        LedgerError: `size1` is 0 (everything begins with nothing: no proof) or over `size2`.
     """
-    if not 0 < size1 <= len(leaves):
-        raise LedgerError(f"no consistency proof from size {size1} to {len(leaves)}")
+    if not 0 < size1 <= size2:
+        raise LedgerError(f"no consistency proof from size {size1} to {size2}")
     path: list[bytes] = []
-    begin, end, whole = 0, len(leaves), True
+    begin, end, whole = 0, size2, True
     while size1 != end:
         middle = begin + _split(end - begin)
         if size1 <= middle:
-            path.append(root_of(leaves[middle:end]))
+            path.append(range_root(middle, end, node))
             end = middle
         else:
-            path.append(root_of(leaves[begin:middle]))
+            path.append(range_root(begin, middle, node))
             begin, whole = middle, False
     if not whole:
-        path.append(root_of(leaves[begin:end]))
+        path.append(range_root(begin, end, node))
     return path[::-1]
+
+
+def node_of(leaves: Sequence[bytes]) -> Node:
+    """Subtree roots over leaf hashes that are at hand."""
+    return lambda level, index: root_of(leaves[index << level : (index + 1) << level])
+
+
+def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """As `inclusion_path`, over leaf hashes that are at hand."""
+    return inclusion_path(index, len(leaves), node_of(leaves))
+
+
+def consistency_proof(size1: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """As `consistency_path`, over leaf hashes that are at hand."""
+    return consistency_path(size1, len(leaves), node_of(leaves))
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from watchbill.core.errors import LedgerBusy, LedgerError, LedgerFull
-from watchbill.ledger import files, segments
+from watchbill.ledger import files, segments, tiles
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ, canonical
 from watchbill.ledger.files import Mark
@@ -34,7 +34,7 @@ from watchbill.ledger.frames import unpack, unpack_lines
 from watchbill.ledger.journal import read_from
 from watchbill.ledger.keys import DAY_MS, NONCE_BYTES, Keys, day_of, nonces
 from watchbill.ledger.manifest import Manifest, Segment
-from watchbill.ledger.merkle import HASH_BYTES, Frontier
+from watchbill.ledger.merkle import Frontier
 from watchbill.ledger.sha import hash_rows
 
 SORT_BY: Final = ("account", "time")
@@ -126,6 +126,7 @@ def seal(
         work.end = None if final or upto is not None else files.read_mark(home)
         before = work.manifest.sealed
         _clean(work)
+        tiles.fill_levels(home, before)
         for frame_end, seq, table, lines in _pending(work, upto):
             if not _take(work, seq, table):
                 break
@@ -221,13 +222,12 @@ def _flush(work: _Work) -> None:
         segment = _write_segment(work, run)
         frontier = Frontier.from_bytes(changed.frontier)
         hashes = b"".join(run.hashes)
-        frontier.append(hashes)
-        _write_at(work.home / files.TREE / "leaves", run.first * HASH_BYTES, hashes)
+        tiles.write_hashes(work.home, run.first, hashes, frontier.append(hashes))
         changed = changed.with_segment(segment, frontier.to_bytes())
         work.written += 1
     lines = b"".join(work.lines)
     if lines:
-        _write_at(work.home / files.QUARANTINE, changed.quarantine_bytes, lines)
+        tiles.write_at(work.home / files.QUARANTINE, changed.quarantine_bytes, lines)
     changed = replace(changed, cursor=work.cursor, quarantine_bytes=changed.quarantine_bytes + len(lines))
     manifests.save(work.home, changed)
     work.manifest, work.run, work.lines = changed, _Run(), []
@@ -241,22 +241,6 @@ def _write_segment(work: _Work, run: _Run) -> Segment:
     table = table.append_column(SEQ, pa.array(np.arange(run.first, run.first + run.rows)))
     stem = segment.path(work.home).with_suffix("")
     return replace(segment, digests=segments.write_segment(stem, table, sort_by=work.sort_by, index=work.index))
-
-
-def _write_at(path: Path, offset: int, data: bytes) -> None:
-    """Put data at this offset, cut what lies behind it, and make it durable."""
-    files.make_directory(path.parent)
-    new = not path.exists()
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        os.ftruncate(fd, offset)
-        os.lseek(fd, offset, os.SEEK_SET)
-        files.write_all(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    if new:
-        files.sync_directory(path.parent)
 
 
 def write_checkpoint(keys: Keys, home: Path, manifest: Manifest) -> None:

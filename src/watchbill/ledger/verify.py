@@ -1,37 +1,36 @@
 """Verify a home from its bytes alone: frames, segments, leaves, root and signed checkpoint must all tell the same.
 
-Stands alone: it imports nothing of Watchbill, only the standard library, pyarrow and cryptography, and reads the formats
-as docs/ledger-format.md writes them down. What the ledger writes with numba it encodes again with Arrow's own functions,
-so that one mistake in both is unlikely. It cannot tell a log whose signing key was stolen; keep checkpoints elsewhere.
+Stands alone with `rehash.py`: the two import nothing else of Watchbill, only the standard
+library, pyarrow and cryptography, and read the formats as docs/ledger-format.md writes them down. What the ledger writes with numba it encodes again with Arrow's own functions,
+so that one mistake in both is unlikely. Large ledgers are read by one process a core. It cannot tell a log whose signing key was
+stolen; keep checkpoints elsewhere (`watchbill witness`).
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from watchbill.ledger.rehash import LEVELS, Bad, Part, Read, above, read_part, read_parts
 
 Progress = Callable[[int, int], None]
 _HEAD: Final = struct.Struct("<4sHHQQqIIIII16sI")
 _MARK: Final = struct.Struct("<4sIQQQqI")
-_EPOCH: Final = date(1970, 1, 1).toordinal()
-_DAY_MS: Final = 86_400_000
-_ROWS: Final = 65_536
-_MUST_ESCAPE: Final = '[\\x00-\\x1f"\\\\]'
+_ALONE: Final = 200_000
+"""Below so many records starting other processes costs more than it saves."""
+_PROCESSES_MAX: Final = 4
+"""Each holds a segment of half a million records twice: about 650 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class VerifyReport:
         first_bad: seq of the first record that is damaged or no longer vouched for, None when ok.
         reason: what does not fit, "" when ok.
         sealed: records in segments.
+        gone: records among them whose payload was erased or dropped by age: their leaves stand, they can no longer be read.
     """
 
     height: int
@@ -55,32 +55,44 @@ class VerifyReport:
     first_bad: int | None
     reason: str
     sealed: int = 0
-
-
-class _Bad(Exception):
-    """Something does not fit, from this seq on."""
-
-    def __init__(self, seq: int, reason: str) -> None:
-        super().__init__(reason)
-        self.seq = seq
-        self.reason = reason
+    gone: int = 0
 
 
 class _Tree:
-    """RFC 6962 frontier, kept apart from the ledger's own."""
+    """RFC 6962 frontier, kept apart from the ledger's own; compares every eighth level with the file that holds it."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.levels: dict[int, bytes] = {}
+        self.read: dict[int, int] = {}
+        self.faults: list[Bad] = []
 
-    def append(self, row: bytes) -> None:
-        level = 0
+    def append(self, row: bytes, level: int = 0) -> None:
         while row:
+            if level and level % LEVELS == 0:
+                self._compare(level // LEVELS, row)
             row = self.levels.pop(level, b"") + row
             even = len(row) // 64 * 64
             if even < len(row):
                 self.levels[level] = row[even:]
-            row = b"".join([sha256(b"\x01" + row[at : at + 64]).digest() for at in range(0, even, 64)])
+            row = above(row[:even])
             level += 1
+
+    def _compare(self, level: int, row: bytes) -> None:
+        """Compare hashes that came due at a tile level with those on disk."""
+        path, at = self.home / "tree" / f"level-{level}", self.read.get(level, 0)
+        self.read[level] = at + len(row)
+        seq = at // 32 << LEVELS * level
+        if not path.exists():
+            self.faults.append(Bad(seq, f"{path.name} of the tree is missing; seal again"))
+            return
+        with path.open("rb") as file:
+            file.seek(at)
+            kept = file.read(len(row))
+        if kept != row:
+            differs = next(i for i in range(0, len(row), 32) if kept[i : i + 32] != row[i : i + 32])
+            seq = (at + differs) // 32 << LEVELS * level
+            self.faults.append(Bad(seq, f"{path.name} of the tree was changed"))
 
     def root(self) -> bytes:
         nodes = [self.levels[level] for level in sorted(self.levels)]
@@ -92,30 +104,34 @@ class _Tree:
         return root
 
 
-def verify(home: Path, progress: Progress | None = None) -> VerifyReport:
+def verify(home: Path, progress: Progress | None = None, *, processes: int | None = None) -> VerifyReport:
     """Read everything again and compare.
 
     Args:
         home: the home.
         progress: called with (records read, records in all).
+        processes: how many read at once; None: one a core, and this one alone where the ledger is small.
 
     Returns:
         A report; what is damaged is told there, not raised.
     """
-    tree, faults = _Tree(), []
+    tree, faults = _Tree(home), []
     manifest: dict[str, Any] = {"segments": [], "sealed": 0}
-    height, note = 0, ""
+    height, note, gone = 0, "", 0
     try:
         manifest = _manifest(home)
         height = manifest["sealed"]
         height = _journal(home, manifest["sealed"])
-    except _Bad as bad:
+        if (home / "erasing.json").exists():
+            raise Bad(0, "an erasure did not finish: run the same command again")
+    except Bad as bad:
         faults.append(bad)
     try:
-        roots = _segments(home, manifest, tree, faults, progress or (lambda _done, _all: None))
+        run = _run(home, manifest, processes)
+        roots, gone = _segments(home, manifest, tree, faults, run, progress or (lambda _done, _all: None))
         # a changed record changes every later root: then the record is what to name
         note = _checkpoints(home, manifest, {} if faults else roots)
-    except _Bad as bad:
+    except Bad as bad:
         faults.append(bad)
     first = min(faults, key=lambda bad: bad.seq, default=None)
     return VerifyReport(
@@ -126,6 +142,7 @@ def verify(home: Path, progress: Progress | None = None) -> VerifyReport:
         first_bad=first.seq if first else None,
         reason=first.reason if first else "",
         sealed=manifest["sealed"],
+        gone=gone,
     )
 
 
@@ -134,22 +151,22 @@ def _manifest(home: Path) -> dict[str, Any]:
     path = home / "segments.json"
     if not path.exists():
         if any((home / "checkpoints").glob("*")) or any((home / "segments").glob("*/*.parquet")):
-            raise _Bad(0, "segments.json is missing")
+            raise Bad(0, "segments.json is missing")
         return {"segments": [], "sealed": 0, "frontier": (0).to_bytes(8, "little").hex(), "quarantine_bytes": 0}
     head, _, body = path.read_bytes().partition(b"\n")
     if head != blake2b(body, digest_size=16).hexdigest().encode():
-        raise _Bad(0, "segments.json does not match its checksum")
+        raise Bad(0, "segments.json does not match its checksum")
     manifest: dict[str, Any] = json.loads(body)
     due = 0
     for segment in manifest["segments"]:
         if segment["first"] != due or segment["last"] < due:
-            raise _Bad(due, "segments.json leaves a gap")
+            raise Bad(due, "segments.json leaves a gap")
         due = segment["last"] + 1
     if manifest["sealed"] != due:
-        raise _Bad(due, "segments.json counts other records than its segments")
+        raise Bad(due, "segments.json counts other records than its segments")
     quarantine = home / "quarantine.ndjson"
     if manifest["quarantine_bytes"] > (quarantine.stat().st_size if quarantine.exists() else 0):
-        raise _Bad(0, "quarantine.ndjson is shorter than it was")
+        raise Bad(0, "quarantine.ndjson is shorter than it was")
     return manifest
 
 
@@ -160,22 +177,22 @@ def _journal(home: Path, sealed: int) -> int:
     if not listing:
         if mark[2]:
             # the file that the mark stands in is never removed, and nothing can be written without it
-            raise _Bad(sealed, "journal files are missing")
+            raise Bad(sealed, "journal files are missing")
         return sealed
     due = listing[0][0]
     if due > sealed:
-        raise _Bad(sealed, "journal frames are missing")
+        raise Bad(sealed, "journal frames are missing")
     for first, path in listing:
         if first != due:
             if first > mark[0]:
                 break
-            raise _Bad(due, f"journal frames are missing before {path.name}")
+            raise Bad(due, f"journal frames are missing before {path.name}")
         for end, following in _frames(path, first, mark):
             due = following
             if (first, end) == mark[:2]:
                 break
     if due < mark[2]:
-        raise _Bad(due, "acknowledged journal frames are missing")
+        raise Bad(due, "acknowledged journal frames are missing")
     return due
 
 
@@ -184,11 +201,11 @@ def _mark(home: Path, needed: bool, sealed: int) -> tuple[int, int, int]:
     path = home / "journal" / "durable"
     if not path.exists():
         if needed:
-            raise _Bad(sealed, "journal/durable is missing")
+            raise Bad(sealed, "journal/durable is missing")
         return 0, 0, 0
     raw = path.read_bytes()
     if len(raw) != _MARK.size or zlib.crc32(raw[:-4]) != int.from_bytes(raw[-4:], "little"):
-        raise _Bad(sealed, "journal/durable does not match its checksum")
+        raise Bad(sealed, "journal/durable does not match its checksum")
     _, _, file, offset, height, _, _ = _MARK.unpack(raw)
     return file, offset, height
 
@@ -199,145 +216,62 @@ def _frames(path: Path, first: int, mark: tuple[int, int, int]) -> Iterator[tupl
     with path.open("rb") as file:
         while (first, at) < mark[:2] and (head := file.read(_HEAD.size)):
             if len(head) < _HEAD.size:
-                raise _Bad(due, f"a frame of {path.name} is cut short")
+                raise Bad(due, f"a frame of {path.name} is cut short")
             magic, version, _, seq, _, _, count, *sizes, _, digest, crc = _HEAD.unpack(head)
             if zlib.crc32(head[:-4]) != crc or magic != b"WBJF" or version != 1 or seq != due:
-                raise _Bad(due, f"a frame header of {path.name} was changed")
+                raise Bad(due, f"a frame header of {path.name} was changed")
             body = file.read(sum(sizes))
             if len(body) != sum(sizes) or sha256(body).digest()[:16] != digest:
-                raise _Bad(due, f"a frame of {path.name} does not match its checksum")
+                raise Bad(due, f"a frame of {path.name} does not match its checksum")
             due, at = seq + count, at + len(head) + len(body)
             yield at, due
 
 
+def _run(home: Path, manifest: dict[str, Any], processes: int | None) -> Iterator[Read]:
+    """Read all pieces, in order of seq."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    several = min(cores, _PROCESSES_MAX) if processes is None else processes
+    several = several if processes or manifest["sealed"] >= _ALONE else 1
+    share = max(-(-manifest["sealed"] // several), 1)
+    parts: list[Part] = []
+    for segment in manifest["segments"]:
+        first, end = segment["first"], segment["last"] + 1
+        step = -(-(end - first) // -(-(end - first) // share))
+        cuts = range(first, end, step)
+        parts += [Part(home, segment, at, min(at + step, end) - 1, at == first) for at in cuts]
+    if several < 2 or len(parts) < 2:  # noqa: PLR2004 one process, or one piece
+        yield from map(read_part, parts)
+    else:
+        yield from read_parts(parts, min(several, len(parts)))
+
+
 def _segments(
-    home: Path, manifest: dict[str, Any], tree: _Tree, faults: list[_Bad], progress: Progress
-) -> dict[int, bytes]:
-    """Hash every sealed record again, compare with the leaves; give the root at the end of each segment."""
-    roots, path = {0: tree.root()}, home / "tree" / "leaves"
+    home: Path, manifest: dict[str, Any], tree: _Tree, faults: list[Bad], run: Iterable[Read], progress: Progress
+) -> tuple[dict[int, bytes], int]:
+    """Grow the tree from what was read; the root at the end of each segment, and how many payloads are gone."""
+    roots, gone, told = {0: tree.root()}, 0, 0
     if not manifest["sealed"]:
-        return roots
-    if not path.exists():
-        raise _Bad(0, "tree/leaves is missing")
-    with path.open("rb") as leaves:
-        for segment in manifest["segments"]:
-            size = segment["last"] + 1
-            kept = leaves.read(32 * (size - segment["first"]))
-            try:
-                hashes = _segment_hashes(home, segment)
-                tree.append(hashes)
-                _compare(segment, hashes, kept)
-                _digests(home, segment)
-            except _Bad as bad:
-                faults.append(bad)
-            except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-                faults.append(_Bad(segment["first"], f"a segment cannot be read ({type(error).__name__})"))
-            roots[size] = tree.root()
-            progress(size, manifest["sealed"])
+        return roots, 0
+    if not (home / "tree" / "leaves").exists():
+        raise Bad(0, "tree/leaves is missing")
+    for read in run:
+        if read.fault:
+            faults.append(Bad(*read.fault))
+        gone, told = gone + read.gone, told + read.told
+        tree.append(read.head)
+        tree.append(read.row, LEVELS)
+        tree.append(read.tail)
+        roots[read.part.last + 1] = tree.root()
+        progress(read.part.last + 1, manifest["sealed"])
+    if not faults:  # a changed record changes every hash above it: then the record is what to name
+        faults += tree.faults
     frontier = bytes.fromhex(manifest["frontier"])
     nodes = b"".join(tree.levels[level] for level in sorted(tree.levels, reverse=True))
     if not faults and frontier != manifest["sealed"].to_bytes(8, "little") + nodes:
-        faults.append(_Bad(0, "the frontier of segments.json is not that of the records"))
-    return roots
-
-
-def _stem(home: Path, segment: dict[str, Any]) -> str:
-    day = date.fromordinal(_EPOCH + segment["day"]).isoformat()
-    return str(home / "segments" / day / f"{segment['first']:020d}-{segment['last']:020d}")
-
-
-def _digests(home: Path, segment: dict[str, Any]) -> None:
-    """Compare the digests of the segment's files, indexes included."""
-    for ending, known in segment["digests"].items():
-        path = Path(f"{_stem(home, segment)}.{ending}")
-        if not path.exists() or blake2b(path.read_bytes(), digest_size=16).hexdigest() != known:
-            raise _Bad(segment["first"], f"{path.name} was changed")
-
-
-def _compare(segment: dict[str, Any], hashes: bytes, kept: bytes) -> None:
-    """Find the first record whose hash is not its leaf."""
-    if hashes == kept:
-        return
-    for row in range(len(hashes) // 32):
-        if hashes[32 * row : 32 * row + 32] != kept[32 * row : 32 * row + 32]:
-            raise _Bad(segment["first"] + row, "a record and its leaf differ")
-    raise _Bad(segment["first"] + len(hashes) // 32, "records are missing from a segment")
-
-
-def _segment_hashes(home: Path, segment: dict[str, Any]) -> bytes:
-    """Leaf hashes of a segment's records as they are on disk, in order of seq."""
-    table = pq.read_table(f"{_stem(home, segment)}.parquet", use_threads=False, partitioning=None)
-    table = table.take(pc.sort_indices(table.column("seq"))).combine_chunks()
-    rows = segment["last"] - segment["first"] + 1
-    expected = pa.array(range(segment["first"], segment["last"] + 1), type=pa.int64())
-    if table.num_rows != rows or not table.column("seq").combine_chunks().equals(pa.chunked_array([expected]).chunk(0)):
-        raise _Bad(segment["first"], "a segment holds other seqs than its name says")
-    arrivals = pc.min_max(table.column("arrival")).as_py()
-    if any(arrival // _DAY_MS != segment["day"] for arrival in arrivals.values()):
-        raise _Bad(segment["first"], "a segment holds records of another day")
-    day = date.fromordinal(_EPOCH + segment["day"]).isoformat()
-    key = (home / "keys" / "days" / f"{day}.key").read_bytes()
-    stream = Cipher(algorithms.AES(key), modes.CTR(segment["first"].to_bytes(16, "big"))).encryptor()
-    hashes: list[bytes] = []
-    for batch in table.to_batches(max_chunksize=_ROWS):
-        nonces = stream.update(bytes(16 * batch.num_rows))
-        texts = _canonical(batch).to_pylist()
-        hashes += [
-            sha256(b"\x00%b{%b}" % (nonces[at : at + 16], text[1:])).digest()
-            for at, text in zip(range(0, 16 * len(texts), 16), texts, strict=True)
-        ]
-    return b"".join(hashes)
-
-
-def _canonical(batch: pa.RecordBatch) -> pa.Array:
-    """The inside of each row's canonical form (RFC 8785) as binary, with a comma before each key."""
-    pieces: list[Any] = []
-    for name in sorted(batch.schema.names, key=lambda name: name.encode("utf-16-be")):
-        column, key = batch.column(name), f",{json.dumps(name)}:"
-        if column.null_count == len(column):
-            continue
-        before, text, after = _text(column)
-        if column.null_count:
-            pieces.append(pc.fill_null(pc.binary_join_element_wise(key + before, text, after, ""), ""))
-        else:
-            pieces += [key + before, text, after]
-    return pc.binary_join_element_wise(*pieces, "").cast(pa.binary())
-
-
-def _text(column: pa.Array) -> tuple[str, pa.Array, str]:
-    """Each value as JSON text, with what stands before and behind all of them; null stays null."""
-    kind = column.type
-    if pa.types.is_string(kind):
-        return '"', _escaped(column), '"'
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return "", column.cast(pa.string()), ""
-    if kind.value_type == pa.string():
-        quoted = pc.binary_join_element_wise('"', _escaped(column.flatten()), '"', "")
-        lengths = pc.fill_null(pc.list_value_length(column), 0)
-        offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
-        inner = pc.binary_join(pa.ListArray.from_arrays(offsets, pc.fill_null(quoted, "null")), ",")
-        return "[", pc.if_else(column.is_valid(), inner, pa.scalar(None, pa.string())), "]"
-    return "", pa.array([None if value is None else _json(value) for value in column.to_pylist()], pa.string()), ""
-
-
-def _escaped(column: pa.Array) -> pa.Array:
-    """Texts as they stand between the quotes of a JSON string."""
-    special = pc.fill_null(pc.match_substring_regex(column, _MUST_ESCAPE), False)
-    if not special.true_count:
-        return column
-    escaped = [json.dumps(text, ensure_ascii=False)[1:-1] for text in column.filter(special).to_pylist()]
-    return pc.replace_with_mask(column, special, pa.array(escaped, pa.string()))
-
-
-def _json(value: object) -> str:
-    """A nested value, absent members left out."""
-
-    def present(item: object) -> object:
-        if isinstance(item, dict):
-            return {key: present(inner) for key, inner in item.items() if inner is not None}
-        return [present(inner) for inner in item] if isinstance(item, list) else item
-
-    return json.dumps(present(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        faults.append(Bad(0, "the frontier of segments.json is not that of the records"))
+    if not faults and gone > told:
+        faults.append(Bad(0, f"{gone} payloads are gone, but the log accounts for {told}"))
+    return roots, gone
 
 
 def _checkpoints(home: Path, manifest: dict[str, Any], roots: dict[int, bytes]) -> str:
@@ -346,20 +280,20 @@ def _checkpoints(home: Path, manifest: dict[str, Any], roots: dict[int, bytes]) 
     names = sorted(path for path in folder.glob("*") if path.name.isdigit())
     latest, good, text = folder / "latest", 0, ""
     if sealed and not names:
-        raise _Bad(0, "there is no checkpoint")
+        raise Bad(0, "there is no checkpoint")
     for path in names:
         size, root, text = _note(home, path, good)
         if size != int(path.name):
-            raise _Bad(good, f"checkpoint {path.name} speaks of another size")
+            raise Bad(good, f"checkpoint {path.name} speaks of another size")
         if size > sealed:
-            raise _Bad(sealed, "records that a checkpoint vouches for are missing")
+            raise Bad(sealed, "records that a checkpoint vouches for are missing")
         if roots and roots.get(size) != root:
-            raise _Bad(good, f"the root of checkpoint {path.name} is not that of the records")
+            raise Bad(good, f"the root of checkpoint {path.name} is not that of the records")
         good = size
     if good < sealed:
-        raise _Bad(good, "no checkpoint vouches for the last segments; seal again")
+        raise Bad(good, "no checkpoint vouches for the last segments; seal again")
     if names and (not latest.exists() or latest.read_bytes() != names[-1].read_bytes()):
-        raise _Bad(max(good - 1, 0), "checkpoints/latest is not the newest checkpoint")
+        raise Bad(max(good - 1, 0), "checkpoints/latest is not the newest checkpoint")
     return text
 
 
@@ -380,4 +314,4 @@ def _note(home: Path, path: Path, good: int) -> tuple[int, bytes, str]:
         Ed25519PublicKey.from_public_bytes(public[1:]).verify(blob[4:], f"{text}\n".encode())
         return int(size), base64.b64decode(root, validate=True), text
     except (ValueError, OSError, InvalidSignature) as error:
-        raise _Bad(good, f"checkpoint {path.name} is not signed by this log's key") from error
+        raise Bad(good, f"checkpoint {path.name} is not signed by this log's key") from error

@@ -21,7 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import fault_of
 
-SHARED: Final = frozenset({"base", "budget", "policy", "masks", "asks", "sending", "setkeys", "streams"})
+SHARED: Final = frozenset(
+    {"base", "budget", "policy", "masks", "asks", "presence", "offline", "sending", "setkeys", "streams"}
+)
 """Files of this folder that are no kind of action."""
 StepName = Literal["mask", "ask_reason", "step_up", "throttle", "end_session", "suspend"]
 Verb = Literal["apply", "undo"]

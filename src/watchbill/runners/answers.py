@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from watchbill.context.events import LOOK
-from watchbill.responses.policy import ALLOW, DO_MASK
+from watchbill.responses.policy import ALLOW, DO_MASK, DO_STEP_UP, STEP_UP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,11 +40,13 @@ def asked_of(
 ) -> Asked:
     """The answers of a piece: EVENT[n] with uint8[n] decisions, STANDING[accounts] as it is behind it.
 
-    Past `limits.accounts_max` nobody has a bound to keep, so nothing is shown in plain.
+    Past `limits.accounts_max` nobody has a bound to keep, so nothing is shown in plain. A look from a place that proved presence
+    (responses/presence.py) stands under no step, though its account does.
     """
     at = np.flatnonzero((events["kind"] == LOOK) & columns.asked[events["row"]])
     who = events["account"][at]
     got = np.where(who >= 0, decisions[at], DO_MASK).astype(np.uint8)
     standing = standings[np.maximum(who, 0)]
-    step = np.where(who >= 0, standing["step"], 0).astype(np.uint8)
+    free = (standing["step"] == STEP_UP) & (got < DO_STEP_UP) & (events["reveal"][at] == 1)
+    step = np.where((who >= 0) & ~free, standing["step"], 0).astype(np.uint8)
     return Asked(events["row"][at], got, events["role"][at], step, np.where(step > 0, standing["until"], 0))

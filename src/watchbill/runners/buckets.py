@@ -24,7 +24,7 @@ _BY_ITEM: Final = {
     "context/given.cells": "key",
     "context/pool": "item",
 }
-_BY_ACCOUNT: Final = ("standing", "frozen", "records", "context/desk", "coverage/habits")
+_BY_ACCOUNT: Final = ("standing", "presence", "frozen", "records", "context/desk", "coverage/habits")
 
 
 def bucket_of(account: str) -> int:

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from watchbill.cases.case import status_of
 from watchbill.cases.sheet import Sheets, Standing, gathered, kind_of_files, none_known
+from watchbill.cases.tiers import tier_of
 from watchbill.context.lone import device_of
 from watchbill.core.settings import Settings
 from watchbill.inquiry.controls import read_controls
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from watchbill.cases.case import Case
     from watchbill.detectors.base import DetectorBase
 
-TIER_ITEMS: Final = 2_500
-"""Items at which selling data obtained through one's duty becomes "serious" (2017 interpretation, halved); counsel decides."""
-_ESPECIALLY: Final = 10
 _NATS_OF_AN_EXPLAINED_LOOK: Final = 0.886
 """log(.97 / .4): how much more an explained look is to be expected of honest work than of a renter who explains 40 %."""
 _TOLD: Final = ("id", "verdict", "reason", "by", "note", "time", "round")
@@ -223,10 +221,3 @@ def _for_person(files: list[Case], shown: Shown) -> list[dict[str, Any]]:
         text_en, text_zh = "looks in the same span that its work explains", "同期有正常业务理由的查询"
         rows.append(contribution("explained_looks", nats, text_en, text_zh, shown.honest))
     return sorted(rows, key=lambda row: (row["nats"], row["detector"]))
-
-
-def tier_of(items: int) -> str:
-    """The criminal tier that a number of items reaches (a meter; counsel decides)."""
-    if items >= TIER_ITEMS * _ESPECIALLY:
-        return "especially serious"
-    return "serious" if items >= TIER_ITEMS else "none"

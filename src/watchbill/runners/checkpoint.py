@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION: Final = 4
+VERSION: Final = 5
+READS: Final = (4, 5)
+"""Versions that load: 4 has no proofs of presence (`Pipeline.restore` begins without any)."""
 _KEPT: Final = 2
 
 
@@ -141,7 +143,7 @@ def _aligned(array: NDArray[Any]) -> NDArray[Any]:
 def _read(place: Path) -> dict[str, Any] | None:
     try:
         saved = json.loads((place / "parts.json").read_text(encoding="utf-8"))
-        if saved["version"] != VERSION or saved["height"] != int(place.name):
+        if saved["version"] not in READS or saved["height"] != int(place.name):
             return None
         with (place / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             state: dict[str, Any] = {name.replace("|", "/"): _aligned(arrays[name]) for name in arrays.files}

@@ -8,35 +8,42 @@ reference = "reference"
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
 [cases]                               # runners/caseskept.py: url of the database of cases
+[presence]                            # web/presence.py: rp_id, origins, token_env ...
 [actions.idp]                         # one table an action: kind = "webhook" | "caep" | "command" | "notify" (docs/actions.md)
 [on_call]                             # actions = ["first", "second"]: who is paged, in order
 [outbox]                              # runners/outbox.py: limits of what waits
 [decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
+[witness]                             # runners/witness.py: where checkpoints are published
+[firm]                                # notices/settings.py: who tells, printed in every report
+[reports]                             # notices/settings.py: clocks, owners, meter
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from watchbill.core.errors import SettingsError, StoreError
-from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
+from watchbill.core.settings import Section, Settings, fault_of, load_settings, parse_settings
 from watchbill.detectors.base import detector_ids
+from watchbill.notices.settings import FirmSettings, ReportSettings
 from watchbill.records.limits import RecordLimits
 from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.desk import DeskSettings
 from watchbill.runners.outbox import OutboxSettings
+from watchbill.runners.witness import WitnessSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BOUND: Final = "bounded_loss"
 """The detector that is a token bucket."""
+S = TypeVar("S", bound=Section)
 _KNOWN: Final = (
     "home",
     "reference",
@@ -45,6 +52,7 @@ _KNOWN: Final = (
     "records",
     "sources",
     "http",
+    "presence",
     "actions",
     "on_call",
     "outbox",
@@ -52,7 +60,15 @@ _KNOWN: Final = (
     "cases",
     "checkpoint_seconds",
     "reload_seconds",
+    "complaints_seconds",
+    "retention_days",
+    "witness",
+    "firm",
+    "reports",
 )
+RETENTION_DAYS: Final = 1_095
+"""Three years: what the postal and personal-information rules ask for, and no more."""
+RETENTION_DAYS_MIN: Final = 180
 
 
 @dataclass(frozen=True)
@@ -65,14 +81,20 @@ class RunConfig:
     records: RecordLimits = field(default_factory=RecordLimits)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     http: Mapping[str, Any] = field(default_factory=dict)
+    presence: Mapping[str, Any] = field(default_factory=dict)
     decisions: DeskSettings | None = None
     checkpoint_seconds: float = 60.0
     reload_seconds: float = 30.0
+    complaints_seconds: float = 3600.0
     rules: RuleSource = field(default_factory=RuleSource)
     cases_url: str = ""
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     on_call: tuple[str, ...] = ()
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    retention_days: int = RETENTION_DAYS
+    witness: WitnessSettings = field(default_factory=WitnessSettings)
+    firm: FirmSettings = field(default_factory=FirmSettings)
+    reports: ReportSettings = field(default_factory=ReportSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -108,14 +130,20 @@ def load_config(path: Path) -> RunConfig:
         records=records,
         sources={name: _placed(table, base) for name, table in _table(data, "sources", path).items()},
         http=_table(data, "http", path),
+        presence=_table(data, "presence", path),
         decisions=_decisions(data, path),
         checkpoint_seconds=_seconds(data, "checkpoint_seconds", 60.0, path),
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
+        complaints_seconds=_seconds(data, "complaints_seconds", 3600.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
         cases_url=_cases_url(_table(data, "cases", path), path),
         actions=actions,
         on_call=_on_call(_table(data, "on_call", path), actions, path),
         outbox=outbox,
+        retention_days=_days(data, path),
+        witness=_witness(dict(_table(data, "witness", path)), base, path),
+        firm=_section(FirmSettings, data, "firm", path),
+        reports=_section(ReportSettings, data, "reports", path),
     )
 
 
@@ -182,6 +210,31 @@ def _known_detectors(engine: Settings) -> None:
     if BOUND in engine.detectors_shadow:
         todo = 'put "mask" into policy.shadow_steps: it is what the bucket does'
         raise SettingsError(f"{BOUND} bears no evidence", where="engine.detectors_shadow", todo=todo)
+
+
+def _witness(table: dict[str, Any], base: Path, path: Path) -> WitnessSettings:
+    if table.get("file"):
+        table["file"] = str(base / str(table["file"]))
+    try:
+        return WitnessSettings.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [witness]", todo="see docs/settings.md") from error
+
+
+def _days(data: Mapping[str, Any], path: Path) -> int:
+    value = data.get("retention_days", RETENTION_DAYS)
+    if isinstance(value, bool) or not isinstance(value, int) or value < RETENTION_DAYS_MIN:
+        raise SettingsError(
+            f"retention_days is not {RETENTION_DAYS_MIN} or more", where=path.name, todo="the law asks for six months"
+        )
+    return value
+
+
+def _section(model: type[S], data: Mapping[str, Any], name: str, path: Path) -> S:
+    try:
+        return model.model_validate(_table(data, name, path))
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [{name}]", todo="see docs/settings.md") from error
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

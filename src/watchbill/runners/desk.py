@@ -76,6 +76,10 @@ class Desk:
     wake: Callable[[], None] = lambda: None
     shut: bool = False
     """True while nothing can be written: whoever asks is told at once."""
+    bridge: str = ""
+    """`bridge_url` of [policy]: whatever is decided, the recipient can be called through it."""
+    proving: bool = False
+    """Whether keys can prove presence at the same door ([presence])."""
     shed: int = 0
 
     def __post_init__(self) -> None:

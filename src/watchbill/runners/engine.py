@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from watchbill.cases.acts import ACTS, VERDICT
 from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
+from watchbill.inquiry.silence import Heard
 from watchbill.ledger.files import Mark, read_mark
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
 from watchbill.ledger.journal import Journal, read_from
@@ -37,10 +38,10 @@ from watchbill.runners.judging import act_on, judge
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
+from watchbill.runners.proving import prove
 from watchbill.runners.references import Loaded, References, read_folder
 from watchbill.runners.ruleskept import RulesKept, read_snoozes
 from watchbill.runners.settingskept import SettingsKept
-from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +87,7 @@ class Engine:
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
-        self.on_said = on_said or (lambda _rows: None)
-        self.on_corrected = on_corrected or (lambda _rows: None)
+        self.on_said, self.on_corrected = on_said or (lambda _rows: None), on_corrected or (lambda _rows: None)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self.timed: list[Timed] = []  # control records that wait for their arrival, by arrival
         self._seeded = not replay or self.journal.height > 0
@@ -422,11 +422,13 @@ class Engine:
 
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
         """Put a control record into force; the changes of standing that it makes."""
-        told = json.loads(extra)
+        told = json.loads(extra or "{}")  # an erased record says nothing
         if kind == VERDICT:
             return judge(self.pipeline, told, seq)
         if kind in ACTS:
             return act_on(self.pipeline, kind, told, seq)
+        if kind == "wb.presence":
+            return prove(self.pipeline, told, seq)
         if kind == DECISION:
             self.decisions.obey(told)
         if kind == "wb.settings":

@@ -1,4 +1,4 @@
-"""The inbox of a home: what people decide and do with cases, one small file each, until it stands in the journal.
+"""The inbox of a home: what people decide, do with cases and prove, one small file each, until it stands in the journal.
 
 A file is put there whole and durable by whoever may write the home; the engine (running, replaying, or opened by the command
 itself) journals it and only then takes it away. Taken twice after a crash it counts once, by its id.
@@ -20,6 +20,7 @@ from watchbill.cases.verdicts import Verdict
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import fault_of
 from watchbill.runners.controls import Timed
+from watchbill.runners.proving import PRESENCE, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +41,8 @@ def inbox_of(home: Path) -> Path:
     return home / "inbox"
 
 
-def put(home: Path, said: Said) -> Path:
-    """Leave what somebody said for the engine; durable when this returns.
+def put(home: Path, said: Said | Proof) -> Path:
+    """Leave what somebody said, or a proof of presence, for the engine; durable when this returns.
 
     Raises:
         OSError: the disk did not take it.
@@ -51,7 +52,8 @@ def put(home: Path, said: Said) -> Path:
     place = folder / f"{said.time:013d}-{re.sub(r'[^0-9A-Za-z_-]', '_', said.id)}.json"
     beside = place.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
-        json.dump({"kind": kind_of_record(said), **said.model_dump()}, file, ensure_ascii=False)
+        kind = PRESENCE if isinstance(said, Proof) else kind_of_record(said)
+        json.dump({"kind": kind, **said.model_dump()}, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
     beside.rename(place)
@@ -77,16 +79,16 @@ def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
     for path in _files(engine.home):
         try:
             said = _read(path)
-            mine = _about(engine, said)
+            mine = set[str]() if isinstance(said, Proof) else _about(engine, said)
             if mine & touched:  # whether it is legal depends on what waits: that comes into force first
                 engine.tell(now)
                 touched = set()
-            if said.id not in engine.pipeline.book.told and (why := refusal(engine.pipeline.book, said)):
+            if why := _illegal(engine, said):
                 raise ValueError(why)
         except (OSError, ValueError) as error:
             told.append(_refused(path, error))
             continue
-        engine.control(kind_of_record(said), said.model_dump())
+        engine.control(PRESENCE if isinstance(said, Proof) else kind_of_record(said), said.model_dump())
         touched |= mine
         taken.append(path)
         told.append(_line(said))
@@ -114,7 +116,9 @@ def _refused(path: Path, error: Exception) -> str:
     return f"what somebody said in the inbox was refused ({path.stem}): {why}"
 
 
-def _line(said: Said) -> str:
+def _line(said: Said | Proof) -> str:
+    if isinstance(said, Proof):
+        return "a proof of presence: in the journal"
     if isinstance(said, Verdict):
         return f"verdict {said.verdict} on {said.case or 'an account'}: in force"
     act = getattr(said, "act", "")
@@ -129,7 +133,13 @@ def _files(home: Path) -> Iterator[Path]:
     yield from (folder / name for name in names[:FILES_MAX])
 
 
-def _read(path: Path) -> Said:
+def _illegal(engine: Engine, said: Said | Proof) -> str:
+    """Why it would change nothing; what came before (by id) does so anyway."""
+    book = engine.pipeline.book
+    return "" if isinstance(said, Proof) or said.id in book.told else refusal(book, said)
+
+
+def _read(path: Path) -> Said | Proof:
     with path.open("rb") as file:
         data = file.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
@@ -137,9 +147,12 @@ def _read(path: Path) -> Said:
     given = from_json(data)
     if not isinstance(given, dict):
         raise ValueError("is no JSON object")
-    model = RECORDS.get(str(given.pop("kind", VERDICT)))
+    if set(given) == {"presence"}:  # as the release before this one wrote it
+        return Proof.model_validate(given["presence"])
+    kind = str(given.pop("kind", VERDICT))
+    model: type[Said | Proof] | None = Proof if kind == PRESENCE else RECORDS.get(kind)
     if model is None:
-        raise ValueError(f"kind is none of {', '.join(RECORDS)}")
+        raise ValueError(f"kind is none of {', '.join(RECORDS)}, {PRESENCE}")
     return model.model_validate(given)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from watchbill.cases.acts import ACTS
 from watchbill.cases.desk import obey
 from watchbill.cases.verdicts import Verdict
@@ -16,6 +18,7 @@ from watchbill.context.lone import device_of
 from watchbill.context.roster import post_at
 from watchbill.detectors.base import CONFIRMED
 from watchbill.responses.policy import STEPS, hold, release
+from watchbill.responses.presence import PROOF
 from watchbill.runners.learning import learned_prior
 
 if TYPE_CHECKING:
@@ -53,6 +56,9 @@ def _apply(pipeline: Pipeline, verdict: Verdict, account: str, case: Case | None
     pipeline.standing = grown(pipeline.standing, at + 1)
     pipeline.shade.grow(at + 1)
     pipeline.frozen = grown(pipeline.frozen, at + 1)
+    pipeline.proofs = grown(pipeline.proofs, at + 1)
+    for proofs in (pipeline.proofs, pipeline.shade.proofs):  # a person's word is stronger than any proof
+        proofs[at : at + 1] = np.zeros(min(1, proofs.shape[0]), PROOF)
     if verdict.verdict == "confirmed":
         pipeline.frozen[at] |= CONFIRMED
         old, new = _held(pipeline, at, case, verdict.time)

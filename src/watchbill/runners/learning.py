@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from watchbill.core.settings import Settings
 
 
-def suspected(standing: NDArray[np.void], frozen: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Surroundings.frozen as a table tick renews it: under a step, or at work with masked values after a suspension."""
+def suspected(
+    standing: NDArray[np.void], frozen: NDArray[np.uint8], proofs: NDArray[np.void] | None = None
+) -> NDArray[np.uint8]:
+    """Surroundings.frozen as a table tick renews it: under a step, or at work with masked values after a suspension.
+
+    `proofs` (responses.presence.PROOF): an account of which only some place is free is still under its step.
+    """
     out = np.zeros(max(standing.shape[0], frozen.shape[0]), np.uint8)
     out[: frozen.shape[0]] = frozen & CONFIRMED
     out[: standing.shape[0]][(standing["step"] >= ASK_REASON) | (standing["whole"] == 1)] |= SUSPECTED
+    if proofs is not None:
+        out[: proofs.shape[0]][proofs["rest_until"] > 0] |= SUSPECTED
     return out
 
 

@@ -15,9 +15,10 @@ from watchbill.core.errors import LedgerError, LimitError, SettingsError, Source
 from watchbill.ledger.sealing import Sealer
 from watchbill.runners.acting import open_dispatcher, receivers_of, standing_in
 from watchbill.runners.clock import Clock, SystemClock
+from watchbill.runners.complaining import Complaining
 from watchbill.runners.desk import Desk
 from watchbill.runners.engine import Engine
-from watchbill.runners.inbox import take_inbox
+from watchbill.runners.inbox import put, take_inbox
 from watchbill.runners.local import (
     SEAL_SECONDS_MAX,
     SEGMENT_ROWS,
@@ -27,8 +28,10 @@ from watchbill.runners.local import (
     masking_of,
     publish,
 )
+from watchbill.runners.presencekeys import PresenceKeys
 from watchbill.runners.references import read_folder
 from watchbill.runners.warming import settle_down, warm_up
+from watchbill.runners.witness import Witnessing
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from watchbill.runners.config import RunConfig
     from watchbill.runners.desk import Waiting as Asked
     from watchbill.runners.dispatch import Dispatcher
+    from watchbill.runners.proving import Proof
     from watchbill.sources.base import Source
 
 
@@ -57,6 +61,16 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True)
+class PresenceService:
+    """Proofs of presence by keys: [presence] of the settings, the home's keys, the way of a proof to the engine, the clock (epoch ms)."""
+
+    table: Mapping[str, Any]
+    keys: PresenceKeys
+    hand: Callable[[Proof], None]
+    now_ms: Callable[[], int]
+
+
+@dataclass(frozen=True)
 class Services:
     """What the HTTP server serves besides ingest; None where settings do not ask for it.
 
@@ -65,6 +79,7 @@ class Services:
 
     desk: Desk | None = None
     receivers: Sequence[Caep] = ()
+    presence: PresenceService | None = None
 
 
 _WAIT_SECONDS: Final = 0.2
@@ -105,17 +120,25 @@ class LiveRunner:
         self.clock = clock or SystemClock()
         self.progress = progress or Progress()
         self.sources = [open_source(name, dict(table)) for name, table in config.sources.items()]
-        self.desk = Desk(config.decisions, self._wake, shut=True) if config.decisions is not None else None
+        self.desk = self._open_desk()
         if not self.sources and self.desk is None:
             raise SettingsError("there is no source", where="[sources]", todo="add a [sources.NAME] table")
         self.address: tuple[str, int] | None = None
         self.ready = threading.Event()
-        self._stop = threading.Event()
+        self._stop, self._proven = threading.Event(), threading.Event()
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(_GROUP_MAX)
         self._failed: list[Exception] = []
         self._living = 0
         self._web: Door | None = None
+        self._rise: Callable[[], None] | None = None
         self.dispatcher: Dispatcher | None = None
+
+    def _open_desk(self) -> Desk | None:
+        config = self.config
+        if config.decisions is None:
+            return None
+        bridge = config.engine.policy.bridge_url
+        return Desk(config.decisions, self._wake, shut=True, bridge=bridge, proving=bool(config.presence))
 
     def stop(self) -> None:
         """Ask for a clean end: what was taken in is committed, a checkpoint written, segments sealed."""
@@ -138,39 +161,30 @@ class LiveRunner:
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
+        complaining = Complaining(self.config.home, self.config.complaints_seconds, began)
+        witness = Witnessing(self.config.home, self.config.witness, self.progress.on_phase)
         threads: list[threading.Thread] = []
-        rise: Callable[[], None] | None = None
         try:
+            witness.start()
             self._listen()
             engine.take_tables(loaded)
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
-            if self.dispatcher is not None:
-                self.dispatcher.start()
-            if self.desk is not None:
-                warm_up(engine.pipeline.settings)
-                rise = settle_down()
-                self.desk.shut = False
+            self._open_for_asks(engine)
             self.ready.set()
-            self._loop(engine, sealer)
+            self._loop(engine, sealer, complaining)
             engine.tell(self.clock.now_ms())
             engine.checkpoint()
         finally:
-            self._stop.set()
-            if self.desk is not None:
-                self.desk.shut = True
-                self.desk.refuse(self.desk.drain())
-            if self._web is not None:
-                self._web.should_exit = True
-            self._settle_rest()
-            if rise is not None:
-                rise()
+            self._close_doors()
+            complaining.end()
             engine.close()
             if self.dispatcher is not None:
                 self.dispatcher.stop()
                 self.dispatcher.outbox.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
+            witness.finish()
         for thread in threads:
             thread.join(timeout=5)
         seconds = self.clock.monotonic() - began
@@ -193,6 +207,27 @@ class LiveRunner:
             raise
         said([])
         return engine
+
+    def _open_for_asks(self, engine: Engine) -> None:
+        """Actions go out from here on, and decisions may be asked for."""
+        if self.dispatcher is not None:
+            self.dispatcher.start()
+        if self.desk is not None:
+            warm_up(engine.pipeline.settings)
+            self._rise = settle_down()
+            self.desk.shut = False
+
+    def _close_doors(self) -> None:
+        """Nobody is let in any more, and whoever waits is told."""
+        self._stop.set()
+        if self.desk is not None:
+            self.desk.shut = True
+            self.desk.refuse(self.desk.drain())
+        if self._web is not None:
+            self._web.should_exit = True
+        self._settle_rest()
+        if self._rise is not None:
+            self._rise()
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -238,7 +273,7 @@ class LiveRunner:
 
     # -- the engine --------------------------------------------------------------------------------------------
 
-    def _loop(self, engine: Engine, sealer: Sealer) -> None:
+    def _loop(self, engine: Engine, sealer: Sealer, complaining: Complaining) -> None:
         checkpoint = reload = looked = self.clock.monotonic()
         self._inbox(engine)
         while not self._stop.is_set() and not self.progress.stop():
@@ -251,8 +286,9 @@ class LiveRunner:
             elif self.desk is not None:
                 engine.tell(self.clock.now_ms())
             now = self.clock.monotonic()
-            if now - looked > _INBOX_SECONDS:
+            if now - looked > _INBOX_SECONDS or self._proven.is_set():
                 looked = now
+                self._proven.clear()
                 self._inbox(engine)
                 if self.dispatcher is not None:
                     self.dispatcher.sweep(standing_in(engine))
@@ -260,6 +296,8 @@ class LiveRunner:
                 reload = now
                 self._reload(engine)
                 sealer.check()
+                if said := complaining.turn(now, self.clock.now_ms()):
+                    self.progress.on_phase(said)
             if now - checkpoint > self.config.checkpoint_seconds:
                 checkpoint = now
                 engine.checkpoint(wait=False)
@@ -353,11 +391,12 @@ class LiveRunner:
     def _listen(self) -> None:
         doors = [source for source in self.sources if isinstance(source, QueueSource)]
         receivers = receivers_of(self.dispatcher.actions) if self.dispatcher is not None else ()
-        if not doors and self.desk is None and not receivers:
+        presence = self._presence()
+        if not doors and self.desk is None and not receivers and presence is None:
             return
         if self._door is None:
             raise SettingsError("nothing serves HTTP here", where="[sources]", todo="use `watchbill run`")
-        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers))
+        web = self._web = self._door(doors, self.config.http, Services(self.desk, receivers, presence))
         threading.Thread(target=_serve, args=(web, self._stop.set), name="http", daemon=True).start()
         while not web.started and not self._stop.is_set():
             self.clock.sleep(0.02)
@@ -365,6 +404,19 @@ class LiveRunner:
             raise SettingsError("cannot listen there", where="[http]", todo="Choose a port that nobody else uses")
         self.address = web.address()
         self.progress.on_phase(f"listening on {self.address[0]}:{self.address[1]}")
+
+    def _presence(self) -> PresenceService | None:
+        config = self.config
+        if not config.presence:
+            return None
+        keys = PresenceKeys(config.home)
+        return PresenceService(config.presence, keys, self._hand, self.clock.now_ms)
+
+    def _hand(self, proof: Proof) -> None:
+        """Leave a proof for the engine, which looks for it at once."""
+        put(self.config.home, proof)
+        self._proven.set()
+        self._wake()
 
 
 def _serve(web: Door, ended: Callable[[], None]) -> None:

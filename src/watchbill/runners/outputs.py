@@ -9,12 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from watchbill.core.errors import LedgerFull
@@ -23,83 +19,15 @@ from watchbill.ledger.files import QUARANTINE
 from watchbill.ledger.frames import unpack_lines
 from watchbill.ledger.journal import read_from
 from watchbill.records.batch import Quarantined
-from watchbill.responses.policy import DECISIONS
 from watchbill.runners.findings import SHADOW, FindingsFile
+from watchbill.runners.verdictparts import ROW_GROUP, VERDICTS, VerdictParts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from watchbill.records.columns import Columns
     from watchbill.runners.pipeline import Verdicts
-
-VERDICTS: Final = pa.schema(
-    [
-        pa.field("seq", pa.int64()),
-        pa.field("source", pa.string()),
-        pa.field("id", pa.string()),
-        pa.field("time", pa.int64()),
-        pa.field("account", pa.string()),
-        pa.field("decision", pa.string()),
-        pa.field("explained", pa.bool_()),
-        pa.field("reason", pa.string()),
-        pa.field("score", pa.float64()),
-        pa.field("left", pa.float64()),
-    ]
-)
-_ROW_GROUP: Final = 1 << 18
-_NAMED: Final = ["source", "id", "time", "account"]
-_DECISIONS: Final = pa.array(DECISIONS, pa.string())
-_FLUSH_LOOKS: Final = 1 << 14
-"""Verdicts are written in pieces of this many: a decision at a time would cost more than deciding."""
-
-
-@dataclass(slots=True)
-class _Said:
-    """Verdicts of one step that are not in the file yet; `named` are its records' names, `labels` is what `reason` indexes."""
-
-    named: pa.Table
-    seq: NDArray[np.int64]
-    verdicts: Verdicts
-    labels: list[str]
-
-
-def verdict_table(said: Sequence[_Said]) -> pa.Table:
-    """Rows of verdicts.parquet for the looks of some steps, all under the same labels."""
-    sizes = np.array([one.named.num_rows for one in said])
-    begins = np.repeat(np.cumsum(sizes) - sizes, [one.verdicts.row.shape[0] for one in said])
-    rows = np.concatenate([one.verdicts.row for one in said]) + begins
-    # one take over one chunk: a take for each of thousands of steps would hold up decisions for a second
-    named = pa.concat_tables([one.named for one in said]).combine_chunks().take(pa.array(rows))
-    seq, decision, reason, score, left = (
-        np.concatenate(parts)
-        for parts in zip(
-            *(
-                (
-                    v.seq,
-                    v.verdicts.decision,
-                    v.verdicts.reason,
-                    v.verdicts.score,
-                    v.verdicts.left,
-                )
-                for v in said
-            ),
-            strict=True,
-        )
-    )
-    decisions = pa.DictionaryArray.from_arrays(pa.array(decision.astype(np.int8)), _DECISIONS)
-    codes = pa.array(reason.astype(np.int32), mask=reason == 0)
-    reasons = pa.DictionaryArray.from_arrays(codes, pa.array(said[0].labels, pa.string()))
-    return pa.Table.from_arrays(
-        [
-            pa.array(seq), *(named.column(i).cast(VERDICTS.field(i + 1).type) for i in range(4)),
-            decisions.cast(pa.string()), pa.array(reason > 0), reasons.cast(pa.string()),
-            pa.array(score.astype(np.float64)), pa.array(left.astype(np.float64)),
-        ],
-        schema=VERDICTS,
-    )  # fmt: skip
 
 
 class OutputFiles:
@@ -112,9 +40,7 @@ class OutputFiles:
         self.interventions = home / "interventions.ndjson"
         self.findings = FindingsFile(home)
         self.shadow = FindingsFile(home, SHADOW)
-        self._writer: pq.ParquetWriter | None = None
-        self._said: list[_Said] = []
-        self._looks = 0
+        self.verdicts = VerdictParts(self.parts)
         self._from = 0
         self._bytes = 0
 
@@ -138,28 +64,12 @@ class OutputFiles:
             LedgerFull: the disk took it in part at most; only `drop` and a rewind help then.
         """
         try:
-            if verdicts.row.shape[0]:
-                if self._said and self._said[0].labels is not labels:
-                    self._flush()
-                named = columns.table.select(_NAMED)
-                self._said.append(_Said(named, columns.seq[verdicts.row], verdicts, labels))
-                self._looks += verdicts.row.shape[0]
-                if self._looks >= _FLUSH_LOOKS:
-                    self._flush()
+            self.verdicts.add(columns, verdicts, labels)
             self.findings.write(findings)
             self.shadow.write(shadow)
         except OSError as error:
             raise _full(error, self.home) from error
         self.say(interventions)
-
-    def _flush(self) -> None:
-        if not self._said:
-            return
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self.parts / "open.tmp", VERDICTS, compression="zstd", compression_level=1)
-        table = verdict_table(self._said)
-        self._said, self._looks = [], 0
-        self._writer.write_table(table, row_group_size=_ROW_GROUP)
 
     def say(self, interventions: Iterable[dict[str, Any]]) -> None:
         """Append interventions.
@@ -184,12 +94,7 @@ class OutputFiles:
             LedgerFull: as `write`.
         """
         try:
-            self._flush()
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-                _sync(self.parts / "open.tmp")
-                (self.parts / "open.tmp").rename(self.parts / f"verdicts-{self._from:020d}-{height:020d}.parquet")
+            self.verdicts.close(self._from, height)
             self._from = height
             if self.interventions.exists():
                 _sync(self.interventions)
@@ -201,11 +106,7 @@ class OutputFiles:
 
     def drop(self) -> None:
         """Let go of the running part; the next rewind removes it."""
-        self._said, self._looks = [], 0
-        if self._writer is not None:
-            with suppress(OSError):
-                self._writer.close()
-            self._writer = None
+        self.verdicts.drop()
 
     def publish(self, out: Path, leads: Mapping[str, str] | None = None) -> None:
         """Write verdicts.parquet and interventions.ndjson of everything so far into `out`.
@@ -221,7 +122,7 @@ class OutputFiles:
         else:
             with pq.ParquetWriter(beside, VERDICTS, compression="zstd", compression_level=1) as writer:
                 for part in parts:
-                    for batch in pq.ParquetFile(part).iter_batches(_ROW_GROUP):
+                    for batch in pq.ParquetFile(part).iter_batches(ROW_GROUP):
                         writer.write_batch(batch)
         beside.rename(place)
         if self.interventions.exists():

@@ -20,12 +20,14 @@ from watchbill.context.context import Context, grown
 from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
 from watchbill.context.events import CONFIRM, LOOK, RETRACT
 from watchbill.context.lone import device_of
+from watchbill.context.offices import offices_of
 from watchbill.context.roster import post_at
 from watchbill.detectors.base import FAMILIES, DetectorBase, Surroundings, load_detectors, surroundings_of
 from watchbill.detectors.kernels import LookNotes
 from watchbill.responses.budget import HOURS, WORK_FAMILIES, budget_of, kinds_of, under
 from watchbill.responses.policy import (
     CHANGE,
+    CHANGES_MAX,
     STANDING,
     STEP_UP,
     STEPS,
@@ -34,7 +36,9 @@ from watchbill.responses.policy import (
     spans_ms,
     standing_at,
     thresholds,
+    unproven,
 )
+from watchbill.responses.presence import PROOF, WHENCE, Presence, is_proof, proof_of, span_of, whence_of
 from watchbill.rules.ruleset import RuleSet
 from watchbill.rules.settings import RuleSettings
 from watchbill.runners.answers import Asked, asked_of
@@ -97,7 +101,7 @@ class Pipeline:
             len(self.context.roles), settings.gates, alone_of(self.context.roles, settings.reasons)
         )
         self.detectors = load_detectors(settings)
-        self.standing = np.zeros(0, STANDING)
+        self.standing, self.proofs = np.zeros(0, STANDING), np.zeros(0, PROOF)
         self.book = CaseBook({detector.id: detector.family for detector in self.detectors}, settings.cases)
         self.rules = RuleSet([], RuleSettings())
         self.records = np.zeros(0, RECORD)
@@ -114,10 +118,9 @@ class Pipeline:
         curve = settings.risk.calibration
         self._raw, self._knots = np.array(curve.raw), np.array(curve.posterior)
         self._limits = thresholds(settings.policy)
-        self.spans = spans_ms(settings.policy)
-        self.on_scores: Callable[..., None] | None = (
-            None  # runners/trace.py: the lab asks what else would have been done
-        )
+        self.spans, self._span = spans_ms(settings.policy), span_of(settings.policy)
+        self._whence = np.zeros(0, WHENCE)  # of the events of the running piece
+        self.on_scores: Callable[..., None] | None = None  # runners/trace.py: what else would have been done
         self.refresh()
 
     # -- reference ---------------------------------------------------------------------------------------------
@@ -132,6 +135,8 @@ class Pipeline:
         roles = self.settings.reasons.roles
         self.steps = np.array([roles[name].steps if name in roles else True for name in self.context.roles], np.uint8)
         self.around = surroundings_of(self.context, self.settings)
+        places, outlets = self.context.places.names, self.context.tables.get("outlets")
+        self.offices = offices_of(places, self.around.place_kind, self.context.outlets, outlets)
         forget_devices(self.records)
 
     # -- the step ----------------------------------------------------------------------------------------------
@@ -171,7 +176,8 @@ class Pipeline:
             yield start, stop
 
     def _publish(self, arrival: int) -> None:
-        self.around.frozen = self.frozen = suspected(self.whole_standing, self.frozen)
+        proofs = self.shade.proofs if self.shade.ladder else self.proofs
+        self.around.frozen = self.frozen = suspected(self.whole_standing, self.frozen, proofs)
         self.coverage.publish(len(self.context.outlets), self.frozen)
         for detector in self.detectors:
             detector.publish(arrival, self.around)
@@ -182,6 +188,7 @@ class Pipeline:
         self.around.accounts, self.around.outlets = len(self.context.accounts), len(self.context.outlets)
         self.coverage.habits = grown(self.coverage.habits, self.around.accounts)
         self.standing = grown(self.standing, self.around.accounts)
+        self.proofs = grown(self.proofs, self.around.accounts)
         self.hours = grown(self.hours, self.around.accounts)
         self.shade.grow(self.around.accounts)
         self.around.frozen = self.frozen = grown(self.frozen, self.around.accounts)
@@ -198,8 +205,9 @@ class Pipeline:
         joined = self.shade.joined(evidence, self.book.families, guarantee)
         findings = rule_on(self.rules, self.context, columns, facts, events, guarantee, self._limits)
         kinds = kinds_of(evidence, self._weights, _IS_WORK, guarantee, float(self._limits[STEP_UP]))
+        self._whence = whence_of(events, self.around, self.offices, self.settings.policy)
         if self.on_scores is not None:
-            self.on_scores(events, guarantee, left, self.steps, sure, joined, kinds)
+            self.on_scores(events, guarantee, left, self.steps, sure, joined, kinds, self._whence)
         changes, decisions, records = self._climb(events, guarantee, left, sure, kinds, joined, columns)
         calibrate(posterior, self._raw, self._knots, self.shift, posterior)
         rows, shadow = self._gather(changes, events, records, columns, said, posterior)
@@ -253,15 +261,18 @@ class Pipeline:
         n = events.shape[0]
         relax = float(np.log(self.settings.policy.relax_factor))
         decisions, records, alerts = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(n, np.int32)
-        made = np.zeros(3 * n, CHANGE)
+        made = np.zeros(CHANGES_MAX * n, CHANGE)
         count = apply_policy(
             events, guarantee, left, self.standing, self._limits, relax, self.spans, self.steps, decisions, records,
             made, self.enforced, sure, kinds, self.budget, self.hours, alerts,
+            Presence(self.proofs, self._whence, self._span),
         )  # fmt: skip
         made, alerts = made[:count], alerts[: int(self.budget["alerts"][0])]
         hints = self.shade.hints(events, guarantee, joined, self._limits, self.steps, int(self.spans[0]))
         if self.shade.ladder:
-            whole = self.shade.climb(events, guarantee, left, sure, kinds, self.steps, self._limits, relax, self.spans)
+            whole = self.shade.climb(
+                events, guarantee, left, sure, kinds, self.steps, self._limits, relax, self.spans, self._whence
+            )
             alerts = self.shade.alerts
             changes = [(_HEARD, whole), (_MADE, made), (_HINTED, hints)]
         else:
@@ -289,7 +300,7 @@ class Pipeline:
         event = events[at]
         account = self.context.accounts.names[int(change["account"])]
         spoken = self.shade.said if what == _HINTED else said
-        nats = _nats(spoken, at)
+        nats = {} if is_proof(change) else _nats(spoken, at)
         if what == _HEARD:
             case = self.book.take(self._signal(change, events, columns, said, posterior, record))
         else:
@@ -304,6 +315,7 @@ class Pipeline:
             "seq": int(columns.seq[row]), "id": columns.text("id", row), "time": int(columns.time[row]),
             **({"device": lone} if lone else {"account": account}), "step": STEPS[int(change["new"])],
             "until": until_of(int(change["until"])), "case": case, "evidence": e_values,
+            **proof_of(change, events, self._whence, self._span, columns),
         }  # fmt: skip
 
     def _signal(
@@ -311,7 +323,7 @@ class Pipeline:
         posterior: NDArray[np.float32], record: np.void,
     ) -> Signal:  # fmt: skip
         """What the case book hears of a change of standing."""
-        at = int(change["event"])
+        at, proven = int(change["event"]), is_proof(change)
         event = events[at]
         account, row = self.context.accounts.names[int(change["account"])], int(event["row"])
         post, _ = post_at(
@@ -321,8 +333,8 @@ class Pipeline:
         return Signal(
             seq=int(columns.seq[row]), time=int(columns.time[row]), account=account, old=int(change["old"]),
             new=int(change["new"]), since=int(change["since"]), records=int(change["records"]),
-            posterior=float(posterior[at]), base=unshifted(float(posterior[at]), self.shift), evidence=_nats(said, at),
-            devices=devices, lines=lines, shadow=_nats(self.shade.said, at),
+            posterior=float(posterior[at]), base=unshifted(float(posterior[at]), self.shift), evidence={} if proven else _nats(said, at),
+            devices=devices, lines=lines, shadow={} if proven else _nats(self.shade.said, at),
             persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
             role=self.context.roles[int(event["role"])], taken_back=bool(event["kind"] == RETRACT),
             for_person=tuple(self._for_person(event, account, record)),
@@ -396,7 +408,7 @@ class Pipeline:
     def snapshot(self) -> dict[str, Any]:
         """Named arrays and JSON-able parts from which `restore` builds the same pipeline (reference tables apart)."""
         out: dict[str, Any] = {
-            "standing": self.standing.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
+            "standing": self.standing.copy(), "presence": self.proofs.copy(), "table_tick": self.table_tick, "cases": self.book.snapshot(),
             "told": list(self.book.told), "frozen": self.frozen.copy(), "records": self.records.copy(),
             "budget": self.budget.copy(), "hours": self.hours.copy(),
         }  # fmt: skip
@@ -411,6 +423,8 @@ class Pipeline:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over a snapshot; reference tables are applied afterwards, from the journal's reload records."""
         self.standing = np.asarray(saved["standing"]).copy()
+        older = unproven(self.standing, self.settings.policy)  # version 4 of a checkpoint has no proofs
+        self.proofs = np.asarray(saved.get("presence", older)).copy()
         self.table_tick = int(saved["table_tick"])
         self.book.restore(saved["cases"], saved["told"])
         self.records = np.asarray(saved["records"]).copy()
@@ -420,7 +434,7 @@ class Pipeline:
             self.budget = under(np.asarray(saved["budget"]).copy(), self.settings.policy)
             self.hours = np.asarray(saved["hours"]).copy()
         shade = {name.removeprefix("shade/"): value for name, value in saved.items() if name.startswith("shade/")}
-        self.shade.restore(shade, self.standing)
+        self.shade.restore(shade, self.standing, self.proofs)
         parts: list[tuple[str, Any]] = [("context", self.context), ("coverage", self.coverage)]
         parts += [(f"detector.{detector.id}", detector) for detector in self.detectors]
         for name, part in parts:
@@ -452,6 +466,7 @@ class Pipeline:
         """State kept for each account, waiting looks and their factors included, on average."""
         fixed = (
             self.standing.itemsize
+            + self.proofs.itemsize
             + self.hours.itemsize
             + self.shade.bytes_an_account
             + self.records.itemsize

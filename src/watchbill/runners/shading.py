@@ -17,7 +17,17 @@ from watchbill.context.events import RETRACT
 from watchbill.core.kernel import kernel
 from watchbill.detectors.base import FAMILIES
 from watchbill.responses.budget import HOURS, budget_of, under
-from watchbill.responses.policy import CHANGE, STANDING, STEPS, apply_policy, enforced_steps, wanted_step
+from watchbill.responses.policy import (
+    CHANGE,
+    CHANGES_MAX,
+    STANDING,
+    STEPS,
+    apply_policy,
+    enforced_steps,
+    unproven,
+    wanted_step,
+)
+from watchbill.responses.presence import PROOF, Presence, span_of
 from watchbill.scoring.fuse import fuse, shared_weights
 
 if TYPE_CHECKING:
@@ -59,7 +69,7 @@ class Shade:
     """The state of what would have been done.
 
     Attributes:
-        shadowed: uint8[7], 1 for steps in shadow. standing: STANDING of the whole ladder, kept where any step is. heard:
+        shadowed: uint8[7], 1 for steps in shadow. standing, proofs: STANDING and PROOF of the whole ladder, kept where any step is. heard:
             shadow detector -> events at which it spoke. rows: "steps" or "detectors" -> rows so far.
     """
 
@@ -68,7 +78,7 @@ class Shade:
         self.shadowed = 1 - enforced_steps(settings.policy)
         self.ladder = settings.policy.shadowing
         self.detectors = frozenset(settings.detectors_shadow)
-        self.standing = np.zeros(0, STANDING)
+        self.standing, self.proofs = np.zeros(0, STANDING), np.zeros(0, PROOF)
         self.budget, self.hours = budget_of(settings.policy), np.zeros(0, HOURS)
         self.told = np.zeros(0, TOLD)
         self.heard: dict[str, int] = dict.fromkeys(sorted(self.detectors), 0)
@@ -82,13 +92,16 @@ class Shade:
         """Room for `accounts`, of what is kept at all."""
         if self.ladder:
             self.standing, self.hours = grown(self.standing, accounts), grown(self.hours, accounts)
+            self.proofs = grown(self.proofs, accounts)
         if self.detectors:
             self.told = grown(self.told, accounts)
 
     @property
     def bytes_an_account(self) -> int:
         """State kept of one account."""
-        return (STANDING.itemsize + HOURS.itemsize) * self.ladder + TOLD.itemsize * bool(self.detectors)
+        return (STANDING.itemsize + HOURS.itemsize + PROOF.itemsize) * self.ladder + TOLD.itemsize * bool(
+            self.detectors
+        )
 
     def joined(
         self, evidence: NDArray[np.float32], families: dict[str, str], guarantee: NDArray[np.float32]
@@ -121,14 +134,16 @@ class Shade:
     def climb(
         self, events: NDArray[np.void], guarantee: NDArray[np.float32], left: NDArray[np.float32],
         sure: NDArray[np.float32], kinds: NDArray[np.uint8], steps: NDArray[np.uint8], limits: NDArray[np.float64],
-        relax: float, spans: NDArray[np.int64],
+        relax: float, spans: NDArray[np.int64], whence: NDArray[np.void],
     ) -> NDArray[np.void]:  # fmt: skip
-        """CHANGE rows of the whole ladder, nothing of it in shadow."""
+        """CHANGE rows of the whole ladder, nothing of it in shadow; a proof answers its steps as it does those in force."""
         n = events.shape[0]
-        changes, alerts = np.zeros(3 * n, CHANGE), np.zeros(n, np.int32)
+        changes, alerts = np.zeros(CHANGES_MAX * n, CHANGE), np.zeros(n, np.int32)
+        presence = Presence(self.proofs, whence, span_of(self.settings.policy))
         count = apply_policy(
             events, guarantee, left, self.standing, limits, relax, spans, steps, np.zeros(n, np.uint8),
             np.zeros(n, np.int32), changes, self._whole, sure, kinds, self.budget, self.hours, alerts,
+            presence,
         )  # fmt: skip
         self.alerts = alerts[: int(self.budget["alerts"][0])]
         return changes[:count]
@@ -139,7 +154,7 @@ class Shade:
 
     def snapshot(self) -> dict[str, Any]:
         """Arrays and JSON-able parts."""
-        own = {"standing": self.standing.copy()} if self.ladder else {}
+        own = {"standing": self.standing.copy(), "presence": self.proofs.copy()} if self.ladder else {}
         return own | {
             "budget": self.budget.copy(),
             "hours": self.hours.copy(),
@@ -147,10 +162,13 @@ class Shade:
             "counts": {"heard": dict(self.heard), "rows": dict(self.rows)},
         }
 
-    def restore(self, saved: dict[str, Any], standing: NDArray[np.void]) -> None:
-        """Take over a snapshot; where there is none yet, the whole ladder begins at what is in force (`standing`)."""
+    def restore(self, saved: dict[str, Any], standing: NDArray[np.void], proofs: NDArray[np.void]) -> None:
+        """Take over a snapshot; where there is none yet, the whole ladder begins at what is in force (`standing`, `proofs`)."""
         if self.ladder:
             self.standing = np.asarray(saved.get("standing", standing)).copy()
+            if "standing" in saved:
+                proofs = saved.get("presence", unproven(self.standing, self.settings.policy))
+            self.proofs = np.asarray(proofs).copy()
         if not saved:
             return
         self.hours = np.asarray(saved["hours"]).copy() if self.ladder else self.hours

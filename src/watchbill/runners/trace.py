@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from watchbill.context.events import EVENT
+from watchbill.responses.presence import WHENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,12 @@ FIELDS: Final = (
     "success", "lone",
 )  # fmt: skip
 """Fields of EVENT that are kept, where EVENT has them: what the policy reads, and what tells events apart."""
-SCORES: Final = ("guarantee", "left", "may", "sure", "joined", "evidence")
+SCORES: Final = (
+    "guarantee", "left", "may", "sure", "joined", "evidence", *(f"whence.{name}" for name in WHENCE.names or ()),
+)  # fmt: skip
 """Log guarantee number (nats), tokens left, what settings let the role's steps be, the number of canaries alone (no budget
-holds that back), the number with what shadow detectors said, and the kind of evidence (responses.budget)."""
+holds that back), the number with what shadow detectors said, the kind of evidence (responses.budget), and where the event
+comes from (responses.presence.WHENCE)."""
 _ROW_GROUP: Final = 1 << 18
 
 
@@ -52,8 +56,9 @@ class Trace:
         sure: NDArray[np.float32],
         joined: NDArray[np.float32],
         kinds: NDArray[np.uint8],
+        whence: NDArray[np.void],
     ) -> None:
-        """Add the n events of one piece: EVENT[n], float32[n] each, `steps` uint8[roles]."""
+        """Add the n events of one piece: EVENT[n], float32[n] each, `steps` uint8[roles], WHENCE[n]."""
         if not events.shape[0]:
             return
         columns: dict[str, Any] = {name: np.ascontiguousarray(events[name]) for name in kept_fields()}
@@ -65,6 +70,7 @@ class Trace:
             "joined": joined,
             "evidence": kinds,
         }
+        columns |= {f"whence.{name}": np.ascontiguousarray(whence[name]) for name in WHENCE.names or ()}
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
         if self._writer is None:
             self._writer = pq.ParquetWriter(self.path, table.schema, compression="zstd", compression_level=1)

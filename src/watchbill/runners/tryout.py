@@ -1,7 +1,7 @@
 """The dry run of a policy: the ledger of a home through two pipelines, under the settings in force and under proposed ones.
 
-Read-only for the home. Reference tables, rules and people's verdicts change where the journal says they did; settings of the
-past do not: both sides run under one setting from the first record on, so that the difference is that of the settings.
+Read-only for the home. Reference tables, rules, people's verdicts and keys' proofs of presence change where the journal says
+they did; settings of the past do not: both sides run under one setting from the first record on, so that the difference is that of the settings.
 What a stop would have changed in what came after it (a renter who gives up) is not in it, as in any replay.
 """
 
@@ -22,6 +22,7 @@ from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
 from watchbill.runners.judging import act_on, judge
 from watchbill.runners.kept import digest_of
 from watchbill.runners.pipeline import Pipeline
+from watchbill.runners.proving import PRESENCE, prove
 from watchbill.runners.references import References
 from watchbill.runners.ruleskept import RulesKept
 from watchbill.runners.trytally import DIFFER_MAX, Side, changed_settings, differing, sentence
@@ -89,6 +90,9 @@ class _Half:
                 self.side.change(change, counts=False)  # a person's word, no step of the policy
         elif kind in ACTS:
             for change in act_on(self.pipeline, kind, told, seq):
+                self.side.change(change, counts=False)
+        elif kind == PRESENCE:  # it frees what is stopped under these settings, and nothing where nothing is
+            for change in prove(self.pipeline, told, seq):
                 self.side.change(change, counts=False)
 
     def save(self, folder: Path, height: int, more: dict[str, Any]) -> None:

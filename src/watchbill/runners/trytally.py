@@ -71,7 +71,7 @@ class Side:
         account = change.get("account") or change["device"]
         step, before = STEPS.index(change["step"]), self.standing.get(account, 0)
         self.standing[account] = step
-        if counts and step > before:
+        if counts and step > before and not change.get("resumed"):  # the same step again is no new one
             self.taken.setdefault(account, [0] * len(STEPS))[step] += 1
 
     def interrupted(self) -> set[str]:

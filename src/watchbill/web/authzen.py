@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.core.bridge import bridge_url
 from watchbill.responses.asks import ACR_PRESENCE, LOOK_KINDS, Ask, Decided
 from watchbill.responses.masks import PLAIN
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 EVALUATION_PATH: Final = "/access/v1/evaluation"
 EVALUATIONS_PATH: Final = "/access/v1/evaluations"
+PRESENCE_BASE: Final = "/presence/v1"
+"""Under which web/presence.py serves; here, so that answering loads no WebAuthn."""
 METADATA_PATH: Final = "/.well-known/authzen-configuration"
 OBLIGATIONS: Final = ("step-up", "session_termination", "custom")
 SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
@@ -195,8 +198,12 @@ def _count(value: object, name: str) -> int | None:
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
-def answer(question: Question, decided: Decided) -> dict[str, Any]:
-    """One evaluation response. A grant that needs an obligation which the caller cannot carry out is a denial."""
+def answer(question: Question, decided: Decided, *, bridge: str = "", prove: str = "") -> dict[str, Any]:
+    """One evaluation response. A grant that needs an obligation which the caller cannot carry out is a denial.
+
+    `bridge` is the firm's template (`bridge_url` of `[policy]`): whatever is decided, the recipient can be called through it.
+    `prove` is where the caller begins a proof of presence by a key (web/presence.py); named where one is asked for.
+    """
     obligations = _obligations(question.ask, decided)
     needed = {one["type"] for one in obligations}
     granted = decided.decision in ("allow", "mask", "ask_reason")
@@ -210,6 +217,10 @@ def answer(question: Question, decided: Decided) -> dict[str, Any]:
         ours["retry_seconds"] = decided.retry_seconds
     if decided.why:
         ours["why"] = decided.why
+    if call := bridge_url(bridge, question.ask.waybill, question.ask.account):
+        ours["call"] = {"via": "bridge", "url": call}
+    if prove and decided.decision == "step_up" and question.ask.account and question.ask.session:
+        ours["prove"] = prove
     context: dict[str, Any] = {VENDOR: ours}
     if obligations:
         context["obligations"] = obligations

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from watchbill.runners.desk import CallerSettings, Desk, Waiting
 
 REQUEST_ID_MAX: Final = 256
+PROOF_PATH: Final = f"{authzen.PRESENCE_BASE}/proof/begin"
 _TOKEN_MIN: Final = 16
 _JSON: Final = b"application/json"
 
@@ -96,22 +97,27 @@ class Evaluation:
             raise _Fault(400, str(error)) from None
         if isinstance(read, authzen.Question):
             caller.rate.add(1)
-            return authzen.answer(read, (await self._decide([read], caller))[0])
+            return self._answer(read, (await self._decide([read], caller))[0])
         caller.rate.add(len(read.questions))
         return {"evaluations": await self._batch(read, caller)}
+
+    def _answer(self, question: authzen.Question, decided: Decided) -> dict[str, Any]:
+        desk = self._desk
+        prove = desk.settings.base_url.rstrip("/") + PROOF_PATH if desk.proving else ""
+        return authzen.answer(question, decided, bridge=desk.bridge, prove=prove)
 
     async def _batch(self, read: authzen.Several, caller: _Caller) -> list[dict[str, Any]]:
         if read.semantic == "execute_all":
             good = [one for one in read.questions if isinstance(one, authzen.Question)]
             decided = iter(await self._decide(good, caller))
             return [
-                authzen.answer(one, next(decided)) if isinstance(one, authzen.Question) else authzen.refused(one)
+                self._answer(one, next(decided)) if isinstance(one, authzen.Question) else authzen.refused(one)
                 for one in read.questions
             ]
         answers: list[dict[str, Any]] = []
         for one in read.questions:  # one by one: what is not evaluated was not asked, and is no look
             if isinstance(one, authzen.Question):
-                answers.append(authzen.answer(one, (await self._decide([one], caller))[0]))
+                answers.append(self._answer(one, (await self._decide([one], caller))[0]))
             else:
                 answers.append(authzen.refused(one))
             if len(authzen.cut_off(read.semantic, [*answers, {"decision": None}])) == len(answers):

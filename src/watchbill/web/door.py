@@ -76,6 +76,12 @@ def open_door(sources: Sequence[QueueSource], table: Mapping[str, object], servi
     if services is not None and services.receivers:
         routes += ssf_routes(services.receivers)
         connections_max += CONNECTIONS_EACH * len(services.receivers)
+    if services is not None and services.presence is not None:
+        from watchbill.web import presence  # its libraries are loaded where they are asked for only
+
+        own, read = services.presence, presence.read_presence(services.presence.table)
+        routes += presence.routes(own.keys, read, own.hand, now_ms=own.now_ms)
+        connections_max += int(read.requests_per_second_max * read.body_seconds_max)
     return Door(server(Starlette(routes=routes), settings, connections_max).config)
 
 

@@ -92,6 +92,11 @@ def write(world: Path) -> Path:
     pq.write_table(pa.Table.from_pylist(verdicts), out / "verdicts.parquet")
     (world / "truth" / "attacks.json").write_text(json.dumps(ATTACKS))
     steps = [{"seq": s, "time": START + d * DAY_MS, "account": a, "device": v, "step": w} for s, d, a, v, w in STEPS]
+    proven = {"account": "B", "time": steps[-1]["time"], "device": None}  # and back again: the same alarm
+    steps += [
+        {**proven, "seq": 900, "step": "none", "proof": {}},
+        {**proven, "seq": 901, "step": "step_up", "resumed": True},
+    ]
     (out / "interventions.ndjson").write_text("".join(json.dumps(row) + "\n" for row in steps))
     (out / "cases.ndjson").write_text("".join(json.dumps(row) + "\n" for row in CASES))
     return out

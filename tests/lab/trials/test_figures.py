@@ -5,6 +5,7 @@ import pytest
 from lab.trials.counts import attack, people, world
 from watchbill.core.settings import PolicySettings
 from watchbill.lab.trials.figures import (
+    _attribution,
     alarm_figures,
     attacks_in,
     families_figure,
@@ -113,3 +114,16 @@ def test_results_by_role_and_under_stress() -> None:
         ("peak_days", 1, 5),
     ]
     assert table[1]["before_stop"] == 9
+
+
+def test_planted_leaks_of_all_worlds_count_together() -> None:
+    worlds = [
+        {"group": "attacks", "attribution": {"asked": 12, "right": 12, "named": 9, "wrong": 0}},
+        {"group": "attacks", "attribution": {"asked": 8, "right": 7, "named": 6, "wrong": 1}},
+        {"group": "attacks"},
+    ]
+    figure = _attribution(worlds)
+    assert figure.value == 0.95
+    assert "20 leaks" in figure.basis
+    assert "15 named, 1 of them wrongly" in figure.basis
+    assert _attribution([{"group": "attacks", "attribution": {}}]).value is None

@@ -29,6 +29,10 @@ def test_one_small_world_is_built_replayed_and_counted(
     assert len(people["days"]) > 10
     assert all(stopped <= days for stopped, days in zip(people["days_stopped"], people["days"], strict=True))
     assert result["exposure"]["asked"] == 2
+    leaks = result["attribution"]
+    assert leaks["asked"] > 8
+    assert leaks["right"] >= leaks["asked"] - 1
+    assert leaks["wrong"] == 0
     json.dumps(result)
 
 

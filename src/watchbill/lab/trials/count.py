@@ -68,7 +68,7 @@ def open_counts(
             join (select id, outcome, masked, subjects, kind, results, session, device from {records}) r using (id)"""
     )
     _only_harvests(db, attacks)
-    _load(db, "steps", _lines(out / "interventions.ndjson"), ("seq", "time", "account", "device", "step"))
+    _load(db, "steps", _lines(out / "interventions.ndjson"), ("seq", "time", "account", "device", "step", "resumed"))
     _load(db, "cases", _lines(out / "cases.ndjson"), ("seq", "opened", "kind", "accounts", "devices"))
     db.execute(
         f"alter table steps add column day bigint default 0; update steps set day = (time + {ZONE_MS}) // {DAY_MS} - {first_day}"
@@ -265,16 +265,16 @@ def alarms_of(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     the bound knows no days of grace.
     """
     rows = db.execute(
-        f"""select s.account, s.step from steps s left join people p using (account)
+        f"""select s.account, s.step, coalesce(s.resumed, 'false') = 'true' from steps s left join people p using (account)
             where s.account is not null and not coalesce(p.attacked, false) and coalesce(p.role, '') != '{ROBOT}'
             order by s.seq, s.rowid"""
     ).fetchall()
     before: dict[str, int] = {}
     out = dict.fromkeys(LEVELS, 0)
-    for account, step in rows:
+    for account, step, resumed in rows:
         new, old = STEPS.index(step), before.get(account, 0)
         for level in LEVELS:
-            out[level] += old < STEPS.index(level) <= new
+            out[level] += old < STEPS.index(level) <= new and not resumed  # the old alarm again is no other one
         before[account] = new
     looks = f"""select count(*) from looks join people p using (account)
                 where first and shown and not wrongful and not p.attacked and p.role != '{ROBOT}'"""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from watchbill.context.context import grown
 from watchbill.context.events import LOOK
 from watchbill.lab.trials.count import ASKED, ROBOT, STOPPED
 from watchbill.responses.budget import HOURS, budget_of
 from watchbill.responses.policy import (
     CHANGE,
+    CHANGES_MAX,
     DECISIONS,
     STANDING,
     apply_policy,
@@ -23,6 +25,7 @@ from watchbill.responses.policy import (
     spans_ms,
     thresholds,
 )
+from watchbill.responses.presence import PROOF, WHENCE, Presence, span_of
 from watchbill.runners.trace import read_trace
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ def rerun(trace: Path, settings: Settings, factor: float) -> tuple[NDArray[np.in
     """Decisions of all looks with every threshold times `factor`: (seq int64[looks], decision uint8[looks]), in order."""
     limits = np.maximum(thresholds(settings.policy) + np.log(factor), 1e-3)
     relax, spans = float(np.log(settings.policy.relax_factor)), spans_ms(settings.policy)
-    standings, hours = np.zeros(1024, STANDING), np.zeros(1024, HOURS)
+    standings, hours, proofs = np.zeros(1024, STANDING), np.zeros(1024, HOURS), np.zeros(1024, PROOF)
     enforced, budget = enforced_steps(settings.policy), budget_of(settings.policy)
     may = np.arange(256, dtype=np.uint8)
     seqs: list[NDArray[np.int64]] = []
@@ -51,18 +54,19 @@ def rerun(trace: Path, settings: Settings, factor: float) -> tuple[NDArray[np.in
     for events, scores in read_trace(trace):
         top = int(events["account"].max(initial=-1)) + 1
         if top > standings.shape[0]:
-            room = top + top // 2 - standings.shape[0]
-            standings = np.concatenate([standings, np.zeros(room, STANDING)])
-            hours = np.concatenate([hours, np.zeros(room, HOURS)])
+            standings, hours, proofs = grown(standings, top), grown(hours, top), grown(proofs, top)
         events["role"] = scores["may"]  # the policy asks a role only whether it may be stepped
         n = events.shape[0]
         decisions = np.zeros(n, np.uint8)
         guarantee, left = np.ascontiguousarray(scores["guarantee"]), np.ascontiguousarray(scores["left"])
+        whence = np.zeros(n, WHENCE)
+        for name in WHENCE.names or ():
+            whence[name] = scores[f"whence.{name}"]
+        presence = Presence(proofs, whence, span_of(settings.policy))
         apply_policy(
             events, guarantee.astype(np.float32), left.astype(np.float32), standings, limits, relax, spans, may, decisions,
-            np.zeros(n, np.int32), np.zeros(3 * n, CHANGE), enforced, np.ascontiguousarray(scores["sure"]),
-            np.ascontiguousarray(scores["evidence"]), budget, hours,
-            np.zeros(n, np.int32),
+            np.zeros(n, np.int32), np.zeros(CHANGES_MAX * n, CHANGE), enforced, np.ascontiguousarray(scores["sure"]),
+            np.ascontiguousarray(scores["evidence"]), budget, hours, np.zeros(n, np.int32), presence,
         )  # fmt: skip
         looks = events["kind"] == LOOK
         seqs.append(events["seq"][looks])

@@ -84,7 +84,7 @@ def table_of(
             people, minutes_a_case, sum(one["machines"]["cases"] for one in controls)
         ) | alarm_figures(controls, policy)
     made |= {"action_p99": _speed(group(results, "speed")), "exposure": _exposure(group(results, "attacks"))}
-    made["attribution"] = Figure(_limit("attribution"), None, basis="this release has no attribution under trial yet")
+    made["attribution"] = _attribution(group(results, "attacks"))
     missing = "no such world was built"
     return [made.get(limit.key) or Figure(limit, None, basis=missing) for limit in LIMITS]
 
@@ -176,6 +176,16 @@ def _speed(results: Sequence[Mapping[str, Any]]) -> Figure:
     one = measured[0]
     basis = f"{one['records']:,} single records through the engine (journal, sync, step, outputs); median {one['median'] * 1000:.1f} ms"
     return Figure(_limit("action_p99"), one["p99"], one["low"], one["high"], basis)
+
+
+def _attribution(results: Sequence[Mapping[str, Any]]) -> Figure:
+    told = [one["attribution"] for one in results if one.get("attribution")]
+    asked, right = sum(one["asked"] for one in told), sum(one["right"] for one in told)
+    if not asked:
+        return Figure(_limit("attribution"), None, basis="no leak was planted")
+    named, wrong = sum(one["named"] for one in told), sum(one["wrong"] for one in told)
+    basis = f"{asked} leaks of attacked and honest accounts planted in {len(told)} worlds; {named} named, {wrong} of them wrongly"
+    return Figure(_limit("attribution"), right / asked, *wilson(right, asked), basis)
 
 
 def _exposure(results: Sequence[Mapping[str, Any]]) -> Figure:

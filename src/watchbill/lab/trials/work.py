@@ -23,6 +23,7 @@ from watchbill.inquiry.exposure import saw
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.reference import SHANGHAI
 from watchbill.lab.simulator.world import build_world
+from watchbill.lab.trials.attribution import attribution_of
 from watchbill.lab.trials.calibrate import scores_of
 from watchbill.lab.trials.count import count_world, open_counts, truth_of
 from watchbill.lab.trials.curve import curve_of, honest_accounts
@@ -102,6 +103,7 @@ def counted(job: Job, folder: Path, settings: Settings) -> dict[str, Any]:
         found["scores"] = scores_of(db, job.test_from)
         found["operators"] = operators_of(home, db, attacks)
         found["exposure"] = exposure_of(home, db, [a["accounts"][0] for a in attacks if a["accounts"]], world)
+        found["attribution"] = attribution_of(world, home, job.world) if job.group == "attacks" else {}
         found["seed_case"] = [seed_case(attack, out, home) for attack in attacks if attack["kind"] == SEED_CASE]
     finally:
         db.close()
