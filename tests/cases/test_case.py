@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import json
 
-from cases.worked import NONE, UP, a_book, rise
+from cases.worked import NONE, UP, a_book, appeal, rise, say, tell, verdict
 from watchbill.cases.case import AUTO_MAX, HISTORY_MAX, status_of, write
 
 
@@ -44,3 +44,20 @@ def test_a_copy_of_a_snapshot_shares_what_never_changes_and_is_not_changed_by_wh
     again = a_book()
     again.restore(json.loads(json.dumps(copied)))
     assert again.snapshot() == saved
+
+
+def test_a_snapshot_stays_as_it_was() -> None:
+    book = a_book()
+    rise(book, "a", 10)
+    say(book, appeal("c10"))
+    saved = book.snapshot()
+    before = json.dumps(saved)
+    say(book, appeal("c10", "reject", 2, by="r9", note="no"))
+    say(book, tell("c10"))
+    say(book, verdict("c10", "dismissed", "task"))
+    rise(book, "a", 2_000, new=6, devices=("d",), evidence={"unexplained": 39.0})
+    assert json.dumps(saved) == before
+    again = a_book()
+    again.restore(saved)
+    say(again, appeal("c10", "reject", 7, by="r9", note="no"))
+    assert json.dumps(saved) == before

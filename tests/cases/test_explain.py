@@ -19,13 +19,15 @@ def explained(book: CaseBook, case: str, account: str) -> dict[str, Any]:
     together = gathered(book.cases.values())
     files = next(files for files in together if files[0].id == case)
     row = {
-        "id": case, "status": "open", "reasons": REASONS, "accounts": [one.account for one in files],
-        "for_person": [
-            {"account": "a", "detector": "tenure", "nats": -1.0, "text_en": "over a year", "text_zh": "满一年", "records": 0},
-            {"account": "bob", "detector": "on_shift", "nats": -1.0, "text_en": "on shift", "text_zh": "在班", "records": 0},
-        ],
-    }  # fmt: skip
+        "id": case,
+        "status": "open",
+        "reasons": REASONS,
+        "accounts": [one.account for one in files],
+    }
     person = next(one for one in Sheets(together).of(files)["people"] if one["account"] == account)
+    person["for_person"] = [
+        {"detector": "tenure", "nats": -1.0, "text_en": "over a year", "text_zh": "满一年", "records": 0}
+    ]
     entries = [{"case": one.id, **entry} for one in files for entry in one.history]
     return explanation(row, person, sorted(entries, key=lambda one: (one["seq"], one["case"], one["n"])), 77)
 
@@ -85,6 +87,7 @@ def test_every_entry_has_words() -> None:
     say(book, verdict("c11", "dismissed", "task", 7))
     say(book, verdict("c11", "confirmed", "owner", 8))
     say(book, verdict("c11", "lifted", "settled", 9))
+    book.proven("a", 4_999, 4_999_000, over=True)
     rise(book, "a", 5_000, new=SUSPEND, evidence={"unexplained": 40.0})
     seen = {one["what"] for case in book.cases.values() for one in case.history}
     assert seen | {"merged_into"} == set(_WORDS)

@@ -22,7 +22,7 @@ from watchbill.inquiry.exposure import exposure_of
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.world import build_world
 from watchbill.ledger.reader import Ledger
-from watchbill.runners.casefiles import case_rows, tier_of
+from watchbill.runners.casefiles import case_rows
 from watchbill.runners.local import replay
 from watchbill.sources.base import open_source
 
@@ -122,12 +122,6 @@ def test_a_span_is_kept_to(home: Path) -> None:
 
 def test_no_cases_no_rows(tmp_path: Path) -> None:
     assert case_rows(tmp_path, [], []) == []
-
-
-def test_tiers() -> None:
-    assert [tier_of(n) for n in (0, 2_499, 2_500, 24_999, 25_000)] == [
-        "none", "none", "serious", "serious", "especially serious"
-    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -161,6 +161,7 @@ def test_a_verdict_of_an_older_release_has_no_kind(tmp_path: Path) -> None:
     (inbox_of(tmp_path) / "0000000000001-v1.json").write_text(verdict("dismissed", "test", case=case).model_dump_json())
     assert "in force" in take_inbox(made)[0]
     assert made.pipeline.book.cases[case].status == "dismissed"
+    made.close()
 
 
 def test_a_proof_of_presence_goes_from_the_inbox_into_the_journal_and_counts_once(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Pure: changes of standing and verdicts in, cases out; the same in the same order
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -286,11 +285,10 @@ class CaseBook:
     def proven(self, account: str, seq: int, time: int, *, over: bool) -> str | None:
         """The account proved presence from outside the records; `over`: its step is. The id of its case, if any."""
         for case in self.of(account):
+            write(case, "proven", seq, time, over=over)
             if over:
-                if case.status == "open":
-                    case.status = "contained"
                 case.step = 0
-                write(case, "step", seq, time, old=OPEN_AT, new=0, spoke=[], taken_back=False)
+                case.status = "contained" if case.status == "open" else case.status
             return self.lead(case).id
         return None
 
@@ -305,19 +303,28 @@ class CaseBook:
 
     def snapshot(self) -> list[dict[str, Any]]:
         """JSON-able cases (`told` apart)."""
-        return [asdict(replace(case, history=[])) | {"history": Entries(case.history)} for case in self.cases.values()]
+        return [_plain(case) for case in self.cases.values()]
 
     def restore(self, saved: list[dict[str, Any]], told: list[str] | None = None) -> None:
         """The inverse of `snapshot`."""
         self.cases, self._open, self.told, self.corrected = {}, {}, dict.fromkeys(told or []), []
         for item in saved:
             pairs = {part: _pairs(item.get(part, {})) for part in ("reasons", "shadow")}
-            case = Case(**{**item, **pairs})
+            case = Case(**_plain(Case(**{**item, **pairs})))  # what was saved stays as it was
             _inherit(case)
             self.cases[case.id] = case
             self._open[case.account] = case.id
         self._index()
         self.ties = Ties(self.cases.values())
+
+
+def _plain(case: Case) -> dict[str, Any]:
+    """A file as JSON-able parts of its own (dataclasses.asdict takes ten times as long); what never changes is shared."""
+    out: dict[str, Any] = {}
+    for name, value in vars(case).items():
+        out[name] = [*value] if isinstance(value, list) else {**value} if isinstance(value, dict) else value
+    out["appeals"] = [{**one} for one in case.appeals]  # the one list whose entries change
+    return out | {"history": Entries(case.history)}
 
 
 def _pairs(saved: Mapping[str, Any]) -> dict[str, tuple[float, int]]:

@@ -21,6 +21,7 @@ _WORDS: Final = {
     "opened": ("a case was opened", "立案"),
     "reopened": ("the case was opened again, because of something worse", "因情况加重重新立案"),
     "step": ("a measure was taken or ended", "采取或解除措施"),
+    "proven": ("you proved your presence", "您已完成身份核验"),
     "merged": ("other cases were added to this one", "与其他案件合并"),
     "merged_into": ("it was added to another case", "并入其他案件"),
     "split": ("it was taken out of a case of several", "从合并案件中分出"),
@@ -62,8 +63,7 @@ def explanation(
         "why": [{"text_en": en, "text_zh": zh} for en, zh in reasons],
         "for_person": [
             {name: one[name] for name in ("text_en", "text_zh", "records")}
-            for one in row["for_person"]
-            if one.get("account") == person["account"] or len(row["accounts"]) == 1
+            for one in person["for_person"]
         ],
         "happened": [_entry(one, row) for one in mine],
         "who_looked": sorted({one["by"] for one in mine if one["by"] and one["what"] not in {"appeal", "told"}}),

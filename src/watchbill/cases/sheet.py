@@ -71,7 +71,7 @@ class Sheets:
         mine = case.delay if case.delay.get("round") == case.round else {}
         return {
             "account": case.account, "case": case.id, "step": step, "until": until, "interrupted": interrupted(case),
-            "told": told(case), "reasons": sorted(case.reasons),
+            "told": told(case), "reasons": sorted(case.reasons), "for_person": [dict(one) for one in case.for_person],
             "delayed": {name: mine[name] for name in ("by", "role", "reason", "until")} if mine else None,
             "notices": _kept(case.notices, _NOTICE), "appeals": _kept(case.appeals, _APPEAL),
             "corrections": _kept(case.corrections, _CORRECTION),

@@ -17,11 +17,16 @@ from watchbill.core.errors import LimitError, NotFoundError
 from watchbill.ledger.checkpoint import sign_text
 from watchbill.ledger.keys import Keys
 from watchbill.ledger.verify_pack import BYTES_MAX, PARTS_MAX, manifest_text, pack_bytes
+from watchbill.notices.final import final_files, finals_of
+from watchbill.notices.profile import Field, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+__all__ = [
+    "Field", "Profile", "ProfileBase", "ReportBase", "json_part", "lines_part", "load_report", "packed", "profiles", "report_ids",
+]  # fmt: skip
 _CASE: Final = re.compile(r"[\w.:@-]{1,200}")
 
 
@@ -43,6 +48,36 @@ class ReportBase(ABC):
         Raises:
             NotFoundError: there is no such case. LimitError: it is too large. LedgerError: the ledger is damaged.
         """
+
+
+class ProfileBase(ReportBase):
+    """A report that law or house rules give its contents: declared in `profile`, filled and signed off by the room `notices`."""
+
+    profile: ClassVar[Profile]
+
+    def parts(self, home: Path, case: str, height: int) -> dict[str, bytes]:
+        """What was signed off, up to this height; the newest of each stage.
+
+        Raises:
+            NotFoundError: nothing was. LedgerError: a file is not what was signed off.
+        """
+        rows = [row for row in finals_of(home, case, self.id) if row["height"] <= height]
+        if not rows:
+            raise NotFoundError(
+                "no such report was signed off", where=self.id, todo="`watchbill report final` signs one off"
+            )
+        newest = {row["stage"]: row for row in rows}
+        return {
+            f"{stage or 'report'}/{name}": data
+            for stage, row in newest.items()
+            for name, data in final_files(home, row).items()
+        }
+
+
+def profiles() -> dict[str, Profile]:
+    """The profiles of all reports that have one, by id."""
+    found = {name: load_report(name) for name in report_ids()}
+    return {name: report.profile for name, report in found.items() if isinstance(report, ProfileBase)}
 
 
 def report_ids() -> list[str]:

@@ -30,6 +30,7 @@ from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.prove import Proof, checkpoint_note, consistency, consistency_text, prove_all, rows_of_seqs
 from watchbill.ledger.reader import Ledger, Span
+from watchbill.notices.control import control_of
 from watchbill.reports.base import ReportBase, json_part, lines_part
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Report(ReportBase):
             "interventions.ndjson": lines_part(_interventions(home, row)),
             "verdicts.ndjson": lines_part(_verdicts(home, wanted)),
             "detectors.json": json_part(versions()),
+            "control.json": json_part(control_of(home, height).to_json()),
             **_records(proofs),
             **_in_force(home, controls),
             **_timestamps(home, height),
@@ -274,5 +276,6 @@ It holds personal data: for those alone who may work on this case.
 What is in it: records.ndjson (canonical records), proofs/, checkpoint, log.key, timestamps/, exposure.json (listed: the seqs
 that were counted), parcels.ndjson (rows that resolved looks naming nobody; their table's digest is in a logged record),
 case.json, interventions.ndjson, verdicts.ndjson, settings/ and rules/ (in force, by the digest of a logged record),
-detectors.json (release, SHA-256 of its files), MANIFEST (SHA-256 of every part, signed).
+detectors.json (release, SHA-256 of its files), control.json (hours enforcing, in shadow, blind; alerts unread; time to the
+first look), MANIFEST (SHA-256 of every part, signed).
 """

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from watchbill.cases.case import status_of
 from watchbill.cases.sheet import Sheets, Standing, gathered, kind_of_files, none_known
+from watchbill.cases.tiers import tier_of
 from watchbill.context.lone import device_of
 from watchbill.core.settings import Settings
 from watchbill.inquiry.controls import read_controls
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from watchbill.cases.case import Case
     from watchbill.detectors.base import DetectorBase
 
-TIER_ITEMS: Final = 2_500
-"""Items at which selling data obtained through one's duty becomes "serious" (2017 interpretation, halved); counsel decides."""
-_ESPECIALLY: Final = 10
 _NATS_OF_AN_EXPLAINED_LOOK: Final = 0.886
 """log(.97 / .4): how much more an explained look is to be expected of honest work than of a renter who explains 40 %."""
 _TOLD: Final = ("id", "verdict", "reason", "by", "note", "time", "round")
@@ -211,20 +209,15 @@ def _most(every: list[dict[str, tuple[float, int]]]) -> dict[str, tuple[float, i
 
 
 def _for_person(files: list[Case], shown: Shown) -> list[dict[str, Any]]:
-    """What spoke for each person at the last change of standing, and the explained looks of the span, counted exactly."""
-    rows = []
+    """What spoke for a person at the last change of standing (of several the strongest; `people` has each one's), and the explained looks of the span, counted exactly."""
+    best: dict[str, dict[str, Any]] = {}
     for case in files:
-        whose = {"account": case.account} if len(files) > 1 else {}
-        rows += [dict(one) | whose for one in case.for_person if one["detector"] != "explained_looks"]
+        for one in case.for_person:
+            if one["detector"] != "explained_looks" and one["nats"] <= best.get(one["detector"], one)["nats"]:
+                best[one["detector"]] = dict(one)
+    rows = list(best.values())
     if shown.honest:
         nats = -min(CAP_NATS, shown.honest * _NATS_OF_AN_EXPLAINED_LOOK)
         text_en, text_zh = "looks in the same span that its work explains", "同期有正常业务理由的查询"
         rows.append(contribution("explained_looks", nats, text_en, text_zh, shown.honest))
     return sorted(rows, key=lambda row: (row["nats"], row["detector"]))
-
-
-def tier_of(items: int) -> str:
-    """The criminal tier that a number of items reaches (a meter; counsel decides)."""
-    if items >= TIER_ITEMS * _ESPECIALLY:
-        return "especially serious"
-    return "serious" if items >= TIER_ITEMS else "none"

@@ -14,19 +14,22 @@ reference = "reference"
 [outbox]                              # runners/outbox.py: limits of what waits
 [decisions]                           # runners/desk.py: who may ask before data is shown (docs/decide.md)
 [witness]                             # runners/witness.py: where checkpoints are published
+[firm]                                # notices/settings.py: who tells, printed in every report
+[reports]                             # notices/settings.py: clocks, owners, meter
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from watchbill.core.errors import SettingsError, StoreError
-from watchbill.core.settings import Settings, fault_of, load_settings, parse_settings
+from watchbill.core.settings import Section, Settings, fault_of, load_settings, parse_settings
 from watchbill.detectors.base import detector_ids
+from watchbill.notices.settings import FirmSettings, ReportSettings
 from watchbill.records.limits import RecordLimits
 from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.rules.bundle import RuleSource
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 BOUND: Final = "bounded_loss"
 """The detector that is a token bucket."""
+S = TypeVar("S", bound=Section)
 _KNOWN: Final = (
     "home",
     "reference",
@@ -59,6 +63,8 @@ _KNOWN: Final = (
     "complaints_seconds",
     "retention_days",
     "witness",
+    "firm",
+    "reports",
 )
 RETENTION_DAYS: Final = 1_095
 """Three years: what the postal and personal-information rules ask for, and no more."""
@@ -87,6 +93,8 @@ class RunConfig:
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     retention_days: int = RETENTION_DAYS
     witness: WitnessSettings = field(default_factory=WitnessSettings)
+    firm: FirmSettings = field(default_factory=FirmSettings)
+    reports: ReportSettings = field(default_factory=ReportSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -134,6 +142,8 @@ def load_config(path: Path) -> RunConfig:
         outbox=outbox,
         retention_days=_days(data, path),
         witness=_witness(dict(_table(data, "witness", path)), base, path),
+        firm=_section(FirmSettings, data, "firm", path),
+        reports=_section(ReportSettings, data, "reports", path),
     )
 
 
@@ -218,6 +228,13 @@ def _days(data: Mapping[str, Any], path: Path) -> int:
             f"retention_days is not {RETENTION_DAYS_MIN} or more", where=path.name, todo="the law asks for six months"
         )
     return value
+
+
+def _section(model: type[S], data: Mapping[str, Any], name: str, path: Path) -> S:
+    try:
+        return model.model_validate(_table(data, name, path))
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [{name}]", todo="see docs/settings.md") from error
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
+from watchbill.inquiry.silence import Heard
 from watchbill.ledger.files import Mark, read_mark
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
 from watchbill.ledger.journal import Journal, read_from
@@ -39,7 +40,6 @@ from watchbill.runners.pipeline import Pipeline
 from watchbill.runners.references import Loaded, References, read_folder
 from watchbill.runners.ruleskept import RulesKept, read_snoozes
 from watchbill.runners.settingskept import SettingsKept
-from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,8 +85,7 @@ class Engine:
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
-        self.on_said = on_said or (lambda _rows: None)
-        self.on_corrected = on_corrected or (lambda _rows: None)
+        self.on_said, self.on_corrected = on_said or (lambda _rows: None), on_corrected or (lambda _rows: None)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self.timed: list[Timed] = []  # control records that wait for their arrival, by arrival
         self._seeded = not replay or self.journal.height > 0

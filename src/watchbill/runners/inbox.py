@@ -1,4 +1,4 @@
-"""The inbox of a home: what people decide, do with cases and prove while the engine runs, one small file each, until it stands in the journal.
+"""The inbox of a home: what people decide, do with cases and prove, one small file each, until it stands in the journal.
 
 A file is put there whole and durable by whoever may write the home; the engine (running, replaying, or opened by the command
 itself) journals it and only then takes it away. Taken twice after a crash it counts once, by its id.
@@ -78,7 +78,7 @@ def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
     for path in _files(engine.home):
         try:
             said = _read(path)
-            mine = _about(engine, said)
+            mine = set[str]() if isinstance(said, Proof) else _about(engine, said)
             if mine & touched:  # whether it is legal depends on what waits: that comes into force first
                 engine.tell(now)
                 touched = set()

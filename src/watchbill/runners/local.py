@@ -145,7 +145,7 @@ def masking_of(source: Source) -> str:
 
 def publish(engine: Engine, out: Path, seconds: float, report: SealReport, now: int | None = None) -> dict[str, Any]:
     """Write the output files of a home as it stands; the summary. `now` (epoch ms) is the clock of a live run."""
-    engine.outputs.publish(out)
+    engine.outputs.publish(out, {case.id: case.into for case in engine.pipeline.book.cases.values() if case.into})
     rows = rows_of(engine, now)
     write_lines(out / "cases.ndjson", rows)
     write_lines(out / "quarantine.ndjson", map(_public, refused(engine.home)))
@@ -204,7 +204,7 @@ def summary_of(engine: Engine, seconds: float, report: SealReport, now: int | No
         "peak_memory_bytes": peak_memory_bytes(),
         "ledger_height": engine.journal.durable, "ledger_sealed": report.sealed, "ledger_root": report.root,
         "decisions": {DECISIONS[int(code)]: number for code, number in sorted(counts.decisions.items())},
-        "interventions": counts.interventions, "cases": len(engine.pipeline.book.cases),
+        "interventions": counts.interventions, "cases": len(engine.pipeline.book.leads()),
         "sources": sources_of(engine, now),
     }  # fmt: skip
 

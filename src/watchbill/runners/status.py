@@ -12,9 +12,9 @@ from watchbill.cases.fair import untold
 from watchbill.cases.tally import tally
 from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
+from watchbill.inquiry.silence import Heard
 from watchbill.responses.budget import hour_of, room
 from watchbill.responses.policy import STEPS, standing_at
-from watchbill.runners.silence import Heard
 
 if TYPE_CHECKING:
     from watchbill.cases.book import CaseBook
@@ -98,7 +98,7 @@ def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
     ]
     return {
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
-        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.cases),
+        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.leads()),
         "quarantined": engine.counts.quarantined, "duplicates": engine.counts.duplicates,
         "sources": sources,
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},

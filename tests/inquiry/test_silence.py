@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchbill.runners.silence import Heard
+from watchbill.inquiry.silence import Heard
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 SILENT_AT_LEAST_MS: Final = 3_600_000
 TIMES_ITS_HABIT: Final = 2
-_KEPT: Final = 3
+KEPT: Final = 3
+"""Pauses remembered; the shortest of them is the habit."""
 
 
 @dataclass(slots=True)
@@ -33,10 +34,10 @@ class Heard:
             return
         first = arrivals[:1] if self.last is None else np.array([self.last], np.int64)
         pauses = np.diff(arrivals, prepend=first)
-        least = self.pauses[-1] if len(self.pauses) == _KEPT else 0
+        least = self.pauses[-1] if len(self.pauses) == KEPT else 0
         longer = pauses[pauses > least]
         if longer.shape[0]:
-            self.pauses = sorted([*self.pauses, *np.sort(longer)[-_KEPT:].tolist()], reverse=True)[:_KEPT]
+            self.pauses = sorted([*self.pauses, *np.sort(longer)[-KEPT:].tolist()], reverse=True)[:KEPT]
         self.last = int(arrivals[-1])
 
     def lag_ms(self, clock: int) -> int | None:
@@ -46,5 +47,5 @@ class Heard:
     def silent(self, clock: int) -> bool:
         """Whether it says nothing where it should; of one that never sent a record nothing is expected yet."""
         lag = self.lag_ms(clock)
-        habit = self.pauses[-1] if len(self.pauses) == _KEPT else 0
+        habit = self.pauses[-1] if len(self.pauses) == KEPT else 0
         return lag is not None and lag > max(SILENT_AT_LEAST_MS, TIMES_ITS_HABIT * habit)

@@ -1,0 +1,1 @@
+"""What the law asks to be told: facts of a case, what people add, clocks, the criminal-tier meter, documents in two languages."""
