@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "world_speed.py": ([], []),
     "real.py": (["--only", "schonlau,handover,webbots,control"], []),
     "rules_speed.py": (["--records", "100000"], []),
+    "proofs.py": (["--records", "1000000"], ["--records", "5000000"]),
 }
 """Each benchmark with its arguments: moderate, full."""
 

@@ -21,7 +21,8 @@ def test_proof_by_seq_and_by_id(run: Run, home: Path, tmp_path: Path) -> None:
     assert said["leaf"] == base64.b64encode(leaf).decode()
     assert merkle.verify_inclusion(1000, signed.size, leaf, told.path, signed.root)
     out = tmp_path / "one.tlog-proof"
-    assert run("proof", "1000", "--home", home, "--out", out).code == 0
+    assert run("proof", "1000", "--home", home, "--out", out, "--record", tmp_path / "one.json").code == 0
+    assert (tmp_path / "one.json").read_text() == said["record"]
     assert out.read_bytes() == said["proof"].encode()
     assert run("proof", "1000", "--home", home).out == said["proof"]
 

@@ -70,6 +70,23 @@ def test_go_accepts_what_we_hand_out(checker: Path, handed: tuple[str, Path]) ->
     assert len(given(out)) > 11
 
 
+def test_go_proves_from_our_tiles(checker: Path, tmp_path: Path, make: Any, fill: Any) -> None:
+    fill(tmp_path / "home", make(1300, days=0.05), 100)
+    for upto in (300, 900, 1300):
+        seal(tmp_path / "home", upto=upto, final=True)
+    key = (tmp_path / "home" / "keys" / "origin.pub").read_text().strip()
+    given = tmp_path / "home.tiles"
+    given.write_text(str(tmp_path / "home" / "tree"))
+    for size in checkpoint_sizes(tmp_path / "home"):
+        (tmp_path / "home.tiles.note").write_bytes(checkpoint_note(tmp_path / "home", size)[1])
+        told = subprocess.run([checker, key, given], capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+    level = tmp_path / "home" / "tree" / "level-1"
+    level.write_bytes(level.read_bytes()[:40] + b"\0" + level.read_bytes()[41:])
+    told = subprocess.run([checker, key, given], capture_output=True, text=True, check=False)
+    assert (told.returncode, "NOT VALID" in told.stderr) == (1, True)
+
+
 def test_go_refuses_what_was_changed(checker: Path, handed: tuple[str, Path], tmp_path: Path) -> None:
     key, out = handed
     refused = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,13 @@ def test_damage_is_told(tmp_path: Path, raw: bytes) -> None:
     survivors.survivors_path(tmp_path, DAY).write_bytes(raw)
     with pytest.raises(LedgerError):
         survivors.read_survivors(tmp_path, DAY)
+
+
+def test_vector_of_the_document(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "ledger-format.md").read_text()
+    found = re.search(r"<!-- nonces -->\n```\n([0-9a-f\n]+)```", text)
+    assert found is not None
+    (tmp_path / "keys" / "days").mkdir(parents=True)
+    kept = np.repeat(np.array([[1], [2], [5]], np.uint8), 16, axis=1)
+    survivors.write_survivors(tmp_path, DAY, survivors.Survivors(np.array([1, 2, 5]), kept))
+    assert survivors.survivors_path(tmp_path, DAY).read_bytes() == bytes.fromhex(found.group(1))

@@ -102,3 +102,16 @@ def test_rules_have_a_folder_beside_the_file_and_settings(tmp_path: Path) -> Non
     place.write_text('[rules]\nstep_max = "suspend"\n')
     with pytest.raises(SettingsError, match="step_max"):
         load_config(place)
+
+
+def test_retention_and_witness_are_read_and_checked(tmp_path: Path) -> None:
+    whole = load_config(file(tmp_path, 'retention_days = 200\n[witness]\nfile = "w.txt"\nevery_seconds = 5\n'))
+    assert (whole.retention_days, whole.witness.file, whole.witness.every_seconds) == (200, str(tmp_path / "w.txt"), 5)
+    for text in (
+        "retention_days = 179",
+        "retention_days = true",
+        "[witness]\nmail = 1",
+        "[witness]\nevery_seconds = 0",
+    ):
+        with pytest.raises(SettingsError):
+            load_config(file(tmp_path, text))

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from watchbill.commands.proof import seal_now
 from watchbill.core.errors import SettingsError
 from watchbill.ledger.reader import Ledger
+from watchbill.ledger.verify import verify
+from watchbill.ledger.witnessed import check_against, notes_in
 from watchbill.runners.config import load_config
 from watchbill.runners.live import LiveRunner
 from watchbill.web.ingest import open_door
@@ -150,6 +153,22 @@ def test_stopped_and_started_again_it_goes_on(place: Path) -> None:
     assert second.post(lines(2)).status_code == 202
     summary = second.end()
     assert summary["records"] == {"view": 2}
+
+
+def test_its_checkpoints_are_published_and_a_pack_beside_it_seals(place: Path) -> None:
+    settings = place / "watchbill.toml"
+    settings.write_text(settings.read_text() + '[witness]\nfile = "witness.txt"\nevery_seconds = 1\n')
+    running = Running(place)
+    assert running.post(lines(1, 2)).status_code == 202
+    home = running.runner.config.home
+    assert seal_now(home).sealed >= 2  # another process may seal beside the running engine
+    until((place / "witness.txt").exists)
+    assert running.post(lines(3)).status_code == 202
+    running.end()
+    published = (place / "witness.txt").read_bytes()
+    assert len(notes_in(published)) > 1
+    assert check_against(home, published).ok
+    assert verify(home).ok
 
 
 def test_settings_that_are_wrong_say_so(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    place: Path = home_of(tmp_path / "home") if (tmp_path / "home").mkdir() is None else tmp_path
+    (tmp_path / "home").mkdir()
+    place: Path = home_of(tmp_path / "home")
     seal(place, upto=150, final=True)
     return place
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from watchbill.commands.common import HomeOption, JsonOption, print_json
+from watchbill.commands.proof import seal_now
 from watchbill.commands.show import ledger_home, say
 from watchbill.core.errors import SettingsError
 
@@ -36,11 +37,10 @@ def pack_command(
     import hashlib
 
     from watchbill.ledger.prove import checkpoint_note
-    from watchbill.ledger.sealing import seal
     from watchbill.reports.base import load_report, packed
 
     place = ledger_home(home)
-    seal(place, final=True)
+    seal_now(place)
     height = checkpoint_note(place)[0]
     parts = load_report(report).parts(place, case, height)
     data = packed(place, case, height, parts)

@@ -10,11 +10,13 @@ import typer
 
 from watchbill.commands.common import HomeOption, JsonOption, print_json
 from watchbill.commands.show import ledger_home, say
-from watchbill.core.errors import NotFoundError
+from watchbill.core.errors import LedgerBusy, NotFoundError
 
 if TYPE_CHECKING:
     from watchbill.ledger.prove import Proof
+    from watchbill.ledger.sealing import SealReport
 
+_SECONDS_MAX = 60.0
 _AT = typer.Option(None, "--at", help="Under the checkpoint of this size (default: the newest).")
 _OUT = typer.Option(None, "--out", help="Write it into this file.")
 
@@ -31,6 +33,9 @@ def proof_command(
     is_id: bool = typer.Option(False, "--id", help="It is an id, also where it consists of digits."),
     at: int | None = _AT,
     out: Path | None = _OUT,
+    keep_record: Path | None = typer.Option(
+        None, "--record", help="Write the canonical record, as it was logged, here."
+    ),
     home: Path | None = HomeOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -42,6 +47,10 @@ def proof_command(
     found = prove(place, seq, at)
     if out is not None:
         out.write_bytes(found.text())
+    if keep_record is not None:
+        if found.record is None:
+            raise NotFoundError("the record's payload was erased", where="--record", todo="The proof alone is left")
+        keep_record.write_bytes(found.record)
     if as_json:
         print_json(proof_json(found))
     elif out is None:
@@ -103,10 +112,28 @@ def consistency_command(
 
 def seal_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
     """Seal everything acknowledged now, so that it stands under a new signed checkpoint; beside a running engine too."""
-    from watchbill.ledger.sealing import seal
-
-    report = seal(ledger_home(home), final=True)
+    report = seal_now(ledger_home(home))
     if as_json:
         print_json({"sealed": report.sealed, "records": report.records, "root": report.root})
     else:
         say(f"{report.records:,} records sealed, {report.sealed:,} in all", f"root {report.root}")
+
+
+def seal_now(home: Path) -> SealReport:
+    """Seal everything acknowledged; waits while the running engine's own sealer is at it.
+
+    Raises:
+        LedgerBusy: it did not end in a minute.
+    """
+    from watchbill.ledger.sealing import seal
+    from watchbill.runners.clock import SystemClock
+
+    clock = SystemClock()
+    until = clock.monotonic() + _SECONDS_MAX
+    while True:
+        try:
+            return seal(home, final=True)
+        except LedgerBusy:
+            if clock.monotonic() > until:
+                raise
+            clock.sleep(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from watchbill.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from watchbill.inquiry.exposure import Gap, Saw, WhoSaw
+    from watchbill.ledger.witnessed import Witnessed
 
 _SUBJECTS_SHOWN = 50
 
@@ -111,19 +113,49 @@ def _say_who_saw(answer: WhoSaw) -> None:
 # --- verify, status ----------------------------------------------------------------------------------------------------
 
 
-def verify_command(home: Path | None = HomeOption, as_json: bool = JsonOption) -> None:
+def verify_command(
+    against: Path | None = typer.Option(
+        None, help="A file of checkpoints published earlier: the log must continue them."
+    ),
+    home: Path | None = HomeOption,
+    as_json: bool = JsonOption,
+) -> None:
     """Read the whole ledger again and compare it with its signed checkpoints; exit 1 when something does not fit."""
-    said = verified(ledger_home(home))
+    place = ledger_home(home)
+    said = verified(place)
+    if against is not None:
+        said["witnessed"] = asdict(_witnessed(place, against))
+    good = said["ok"] and said.get("witnessed", {"ok": True})["ok"]
     if as_json:
         print_json(said)
     else:
-        say(f"height {said['height']:,}, sealed {said['sealed']:,}", f"root {said['root']}")
-        if said["ok"]:
-            say("everything fits", style="green")
-        else:
-            say(f"NOT WHOLE from record {said['first_bad']} on: {said['reason']}", style="bold red")
-    if not said["ok"]:
+        _say_verified(said)
+    if not good:
         raise typer.Exit(1)
+
+
+def _witnessed(home: Path, against: Path) -> Witnessed:
+    from watchbill.ledger.witnessed import check_against
+
+    return check_against(home, against.read_bytes())
+
+
+def _say_verified(said: dict[str, Any]) -> None:
+    say(f"height {said['height']:,}, sealed {said['sealed']:,}", f"root {said['root']}")
+    if said["ok"]:
+        say("everything fits", style="green")
+        if said["gone"]:
+            say(f"{said['gone']:,} payloads were erased or dropped by age; their leaves and proofs stand")
+    else:
+        say(f"NOT WHOLE from record {said['first_bad']} on: {said['reason']}", style="bold red")
+    told = said.get("witnessed")
+    if told and told["ok"]:
+        say(
+            f"continues all {told['checked']:,} published checkpoints, the last of {told['size']:,} records",
+            style="green",
+        )
+    elif told:
+        say(f"HISTORY DOES NOT MATCH WHAT WAS PUBLISHED: {told['reason']}", style="bold red")
 
 
 def verified(home: Path) -> dict[str, Any]:
@@ -133,7 +165,7 @@ def verified(home: Path) -> dict[str, Any]:
     report = verify(home)
     return {
         "height": report.height, "root": report.root, "checkpoint": report.checkpoint, "ok": report.ok,
-        "first_bad": report.first_bad, "reason": report.reason, "sealed": report.sealed,
+        "first_bad": report.first_bad, "reason": report.reason, "sealed": report.sealed, "gone": report.gone,
     }  # fmt: skip
 
 

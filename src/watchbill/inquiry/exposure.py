@@ -27,7 +27,10 @@ from watchbill.inquiry.exposed import (
     exposing,
     waybills_of,
 )
+from watchbill.ledger import gone
+from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
+from watchbill.ledger.keys import DAY_MS
 from watchbill.ledger.reader import Ledger, Span
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class Gap:
     """Something that the record leaves open.
 
     Attributes:
-        kind: no_subjects, unnamed, masking_unknown or source_silent.
+        kind: no_subjects, unnamed, masking_unknown, source_silent or payload_dropped.
         looks: looks concerned. persons: how many more persons that can be at most, None when nothing bounds it.
         text: in plain words. accounts: who made those looks, where that helps (who-saw).
     """
@@ -131,18 +134,22 @@ def saw(home: Path, account: str, from_ms: int | None = None, to_ms: int | None 
     if not looks and not any(part.num_rows for part in ledger.records(["account"], Span(account), upto)):
         raise NotFoundError("no record names this account", where="saw", todo="Check the work number, or the height")
     table = pa.concat_tables([conform(_nothing()), *looks])
-    return exposure_of(home, table, height, account)
+    return exposure_of(home, table, height, account, (from_ms, to_ms))
 
 
-def exposure_of(home: Path, records: pa.Table, height: int, account: str = "") -> Saw:
+def exposure_of(
+    home: Path, records: pa.Table, height: int, account: str = "", span: tuple[int | None, int | None] | None = None
+) -> Saw:
     """As `saw`, over records that are at hand (as the ledger's reader gives them), such as those of a case.
+
+    `span`: times that they cover, [from, to) in epoch milliseconds; None: from their first to their last.
 
     Raises:
         LedgerError: the ledger is damaged.
     """
     laid = expand(exposing(conform(records)), read_controls(home, height), home)
     try:
-        return _saw_of(laid, account, height, silent_sources(home))
+        return _saw_of(laid, account, height, [*silent_sources(home), *dropped_payloads(home, span or _span(records))])
     finally:
         laid.db.close()
 
@@ -166,6 +173,7 @@ def _saw_of(laid: Expanded, account: str, height: int, silent: list[Gap]) -> Saw
         bounded = bounded and gap.persons is not None
         more += 0 if gap.kind == "masking_unknown" else gap.persons or 0
     gaps += silent
+    bounded = bounded and not any(gap.kind == "payload_dropped" for gap in silent)
     return Saw(
         account=account, height=height, persons=len(subjects), items=sum(len(subject.fields) for subject in subjects),
         times=laid.one("select count(distinct seq) from pairs where not unknown"),
@@ -199,6 +207,23 @@ def _gaps(laid: Expanded) -> list[Gap]:
         text = "looks from systems that do not log masking: they count in the upper bound only"
         gaps.append(Gap("masking_unknown", looks, persons, text))
     return gaps
+
+
+def _span(records: pa.Table) -> tuple[int | None, int | None]:
+    times = pc.min_max(records.column("time")).as_py() if records.num_rows else {"min": 0, "max": -1}
+    return times["min"], times["max"] + 1
+
+
+def dropped_payloads(home: Path, span: tuple[int | None, int | None] = (None, None)) -> list[Gap]:
+    """Records of days in this span whose payload was dropped by age: nobody can say any more whose they were."""
+    since, until = span
+    lost = 0
+    for segment in manifests.load(home).segments:
+        begin, end = segment.day * DAY_MS, (segment.day + 1) * DAY_MS
+        if gone.ENDING in segment.digests and (until is None or begin < until) and (since is None or end > since):
+            lost += len(gone.read_gone(home, segment).dropped)
+    text = "records of these days were dropped by age: looks may be missing"
+    return [Gap("payload_dropped", lost, None, text)] if lost else []
 
 
 def silent_sources(home: Path) -> list[Gap]:
@@ -239,7 +264,7 @@ def who_saw(home: Path, subject_or_waybill: str, upto: int | None = None) -> Who
         text = "looks from systems that do not log masking: they may have shown nothing"
         names = [account for account, _ in unknown if account is not None]
         gaps.append(Gap("masking_unknown", sum(times for _, times in unknown), None, text, names))
-    gaps += silent_sources(home)
+    gaps += [*silent_sources(home), *dropped_payloads(home)]
     return WhoSaw(subject_or_waybill, height, not gaps, gaps, accounts)
 
 

@@ -105,6 +105,11 @@ def is_seeded(home: Path) -> bool:
     return (home / files.KEYS / _SEED).exists()
 
 
+def renew_seed(home: Path) -> None:
+    """Days to come get keys that nothing earlier leads to; keys that are there stay, and so does the clock of a replay."""
+    files.write_atomic(home / files.KEYS / _SEED, AESGCM.generate_key(bit_length=256), mode=_PRIVATE)
+
+
 def forget_seed(home: Path) -> None:
     """From now on new days get random keys: what a live home does at every start."""
     (home / files.KEYS / _SEED).unlink(missing_ok=True)

@@ -16,11 +16,14 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from watchbill.core.errors import LedgerError, NotFoundError
 from watchbill.ledger import checkpoint, files, merkle
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ, canonical
+from watchbill.ledger.gone import read_gone
 from watchbill.ledger.manifest import Manifest
 from watchbill.ledger.segments import open_segment
 from watchbill.ledger.survivors import nonces_of
@@ -29,6 +32,7 @@ from watchbill.ledger.tiles import TreeHashes
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 _PROOF_BYTES_MAX: Final = 128 << 10
 _HASHES_MAX: Final = 64
+_BATCH_ROWS: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ def prove_all(home: Path, seqs: Sequence[int], size: int | None = None) -> Itera
 
 
 def rows_of_seqs(home: Path, manifest: Manifest, seqs: Iterable[int]) -> Iterator[tuple[int, pa.Table]]:
-    """Sealed records by their seqs as (day, rows in order of seq), segment by segment; erased ones are left out.
+    """Sealed records by their seqs as (day, rows in order of seq), segment by segment; of erased ones what is left.
 
     Raises:
         LedgerError: a segment is damaged.
@@ -171,20 +175,36 @@ def rows_of_seqs(home: Path, manifest: Manifest, seqs: Iterable[int]) -> Iterato
         low, high = np.searchsorted(wanted, [segment.first, segment.last + 1])
         if low == high:
             continue
-        mine, parts = pa.array(wanted[low:high]), []
         with open_segment(segment.path(home)) as file:
-            for group in range(file.num_row_groups):
-                seq = file.read_row_group(group, columns=[SEQ], use_threads=False).column(SEQ)
-                mask = pc.is_in(seq, value_set=mine)
-                if pc.any(mask).as_py():
-                    parts.append(file.read_row_group(group, use_threads=False).filter(mask))
-        if parts:
-            yield segment.day, pa.concat_tables(parts).sort_by(SEQ).combine_chunks()
+            held = file.read(columns=[SEQ], use_threads=False).column(SEQ).to_numpy()
+            table = _rows(file, np.flatnonzero(np.isin(held, wanted[low:high])))
+        if table.num_rows:
+            yield segment.day, table.sort_by(SEQ).combine_chunks()
+
+
+def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> pa.Table:
+    """Rows of a segment by their places, ascending; of a row group no more is decoded than to its last wanted row."""
+    parts, begin = [file.schema_arrow.empty_table()], 0
+    for group in range(file.num_row_groups):
+        end = begin + file.metadata.row_group(group).num_rows
+        mine = rows[(rows >= begin) & (rows < end)] - begin
+        at, begin = 0, end
+        if not len(mine):
+            continue
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False):
+            here = mine[(mine >= at) & (mine < at + batch.num_rows)] - at
+            at += batch.num_rows
+            parts.append(pa.Table.from_batches([batch.take(pa.array(here))]))
+            if at > mine[-1]:
+                break
+    return pa.concat_tables(parts)
 
 
 def _records(home: Path, manifest: Manifest, seqs: Sequence[int]) -> Iterator[tuple[int, bytes, bytes]]:
     """(seq, nonce, canonical record) of the sealed records that can be proven."""
-    for day, table in rows_of_seqs(home, manifest, seqs):
+    for day, rows in rows_of_seqs(home, manifest, seqs):
+        lost = np.concatenate([read_gone(home, one).seqs for one in manifest.segments if one.day == day])
+        table = rows.filter(pc.invert(pc.is_in(rows.column(SEQ), value_set=pa.array(lost)))).combine_chunks()
         found = table.column(SEQ).to_numpy()
         nonces = nonces_of(home, day, found)
         data, ends = canonical(table, None)

@@ -29,7 +29,8 @@ _HEAD: Final = struct.Struct("<4sHHQQqIIIII16sI")
 _MARK: Final = struct.Struct("<4sIQQQqI")
 _ALONE: Final = 200_000
 """Below so many records starting other processes costs more than it saves."""
-_PROCESSES_MAX: Final = 8
+_PROCESSES_MAX: Final = 4
+"""Each holds a segment of half a million records twice: about 650 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def verify(home: Path, progress: Progress | None = None, *, processes: int | Non
         manifest = _manifest(home)
         height = manifest["sealed"]
         height = _journal(home, manifest["sealed"])
+        if (home / "erasing.json").exists():
+            raise Bad(0, "an erasure did not finish: run the same command again")
     except Bad as bad:
         faults.append(bad)
     try:

@@ -19,12 +19,15 @@ import pyarrow.parquet as pq
 
 from watchbill import __version__
 from watchbill.core.errors import LedgerError, LimitError
-from watchbill.inquiry.caseexposure import CaseExposure, exposure
+from watchbill.inquiry.caseexposure import CaseExposure, exposure, hash_of
 from watchbill.inquiry.controls import RELOAD, SETTINGS, SOURCE, control_rows
-from watchbill.inquiry.exposed import parcels_path
+from watchbill.inquiry.exposed import conform, parcels_path
+from watchbill.inquiry.exposure import exposure_of
 from watchbill.inquiry.operators import case_lines
 from watchbill.ledger import files
-from watchbill.ledger.prove import Proof, checkpoint_note, consistency, consistency_text, prove_all
+from watchbill.ledger import manifest as manifests
+from watchbill.ledger.canonical import SEQ
+from watchbill.ledger.prove import Proof, checkpoint_note, consistency, consistency_text, prove_all, rows_of_seqs
 from watchbill.notices.control import control_of
 from watchbill.reports.base import ReportBase, json_part, lines_part
 
@@ -59,9 +62,7 @@ class Report(ReportBase):
             "log.key": (home / files.KEYS / "origin.pub").read_bytes(),
             "checkpoint": checkpoint_note(home, height)[1],
             "case.json": json_part(row),
-            "exposure.json": json_part(
-                answer.to_json() | {"listed": answer.listed, "between": answer.between, "withheld": _gone(proofs)}
-            ),
+            "exposure.json": json_part(_claims(home, answer, proofs, height)),
             "interventions.ndjson": lines_part(_interventions(home, case)),
             "verdicts.ndjson": lines_part(_verdicts(home, wanted)),
             "detectors.json": json_part(versions()),
@@ -83,9 +84,26 @@ def _records(proofs: Iterable[Proof]) -> dict[str, bytes]:
     return {**parts, "records.ndjson": b"".join(lines)}
 
 
-def _gone(proofs: Iterable[Proof]) -> list[int]:
-    """Seqs whose payload was erased: their proofs stand, but nothing is left to show."""
-    return [proof.index for proof in proofs if proof.record is None]
+def _claims(home: Path, answer: CaseExposure, proofs: Iterable[Proof], height: int) -> dict[str, Any]:
+    """What the pack says was exposed: as `watchbill exposure`, counted over the records that can be shown."""
+    withheld = {proof.index for proof in proofs if proof.record is None}
+    listed = [seq for seq in answer.listed if seq not in withheld]
+    claims = answer.to_json() | {"listed": listed, "between": answer.between, "withheld": sorted(withheld)}
+    if len(listed) == len(answer.listed):
+        return claims
+    rows = [conform(table) for _, table in rows_of_seqs(home, manifests.load(home), listed)]
+    nobody = conform(pa.table({SEQ: pa.array([], pa.int64())}))
+    shown = exposure_of(home, pa.concat_tables([nobody, *rows]), height, answer.saw.account)
+    text = "looks whose payload was erased: their proofs stand, whom they showed is not counted here"
+    gap = {
+        "kind": "payload_erased",
+        "looks": len(answer.listed) - len(listed),
+        "persons": None,
+        "text": text,
+        "accounts": [],
+    }
+    counted = shown.to_json() | {"complete": False, "upper": None, "gaps": [*claims["gaps"], gap]}
+    return claims | counted | {"hash": hash_of(shown.subjects)}
 
 
 def _controls(home: Path, case: dict[str, Any], height: int) -> Iterator[tuple[int, str, dict[str, Any]]]:

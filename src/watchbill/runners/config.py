@@ -9,6 +9,7 @@ reference = "reference"
 [http]                                # web/ingest.py: host, port, certificate
 [firm]                                # notices/settings.py: who tells, printed in every report
 [reports]                             # notices/settings.py: clocks, owners, meter
+[witness]                             # runners/witness.py: where checkpoints are published
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from watchbill.notices.settings import FirmSettings, ReportSettings
 from watchbill.records.limits import RecordLimits
 from watchbill.rules.bundle import RuleSource
 from watchbill.rules.settings import RuleSettings
+from watchbill.runners.witness import WitnessSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +44,12 @@ _KNOWN: Final = (
     "reload_seconds",
     "firm",
     "reports",
+    "retention_days",
+    "witness",
 )
+RETENTION_DAYS: Final = 1_095
+"""Three years: what the postal and personal-information rules ask for, and no more."""
+RETENTION_DAYS_MIN: Final = 180
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class RunConfig:
     rules: RuleSource = field(default_factory=RuleSource)
     firm: FirmSettings = field(default_factory=FirmSettings)
     reports: ReportSettings = field(default_factory=ReportSettings)
+    retention_days: int = RETENTION_DAYS
+    witness: WitnessSettings = field(default_factory=WitnessSettings)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -90,6 +99,8 @@ def load_config(path: Path) -> RunConfig:
         rules=_rules(dict(_table(data, "rules", path)), base, path),
         firm=_section(FirmSettings, data, "firm", path),
         reports=_section(ReportSettings, data, "reports", path),
+        retention_days=_days(data, path),
+        witness=_witness(dict(_table(data, "witness", path)), base, path),
     )
 
 
@@ -98,6 +109,24 @@ def _section(model: type[S], data: Mapping[str, Any], name: str, path: Path) -> 
         return model.model_validate(_table(data, name, path))
     except ValidationError as error:
         raise SettingsError(fault_of(error), where=f"{path.name} [{name}]", todo="see docs/settings.md") from error
+
+
+def _witness(table: dict[str, Any], base: Path, path: Path) -> WitnessSettings:
+    if table.get("file"):
+        table["file"] = str(base / str(table["file"]))
+    try:
+        return WitnessSettings.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(fault_of(error), where=f"{path.name} [witness]", todo="see docs/settings.md") from error
+
+
+def _days(data: Mapping[str, Any], path: Path) -> int:
+    value = data.get("retention_days", RETENTION_DAYS)
+    if isinstance(value, bool) or not isinstance(value, int) or value < RETENTION_DAYS_MIN:
+        raise SettingsError(
+            f"retention_days is not {RETENTION_DAYS_MIN} or more", where=path.name, todo="the law asks for six months"
+        )
+    return value
 
 
 def _rules(table: dict[str, Any], base: Path, path: Path) -> RuleSource:

@@ -384,7 +384,7 @@ class Engine:
 
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
         """Put a control record into force; the changes of standing that it makes."""
-        told = json.loads(extra)
+        told = json.loads(extra or "{}")  # an erased record says nothing
         if kind == "wb.verdict":
             return judge(self.pipeline, told, seq)
         if kind == "wb.settings":

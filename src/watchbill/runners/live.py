@@ -25,6 +25,7 @@ from watchbill.runners.local import (
     publish,
 )
 from watchbill.runners.references import read_folder
+from watchbill.runners.witness import Witnessing
 from watchbill.sources.base import open_source
 from watchbill.sources.http import QueueSource
 
@@ -110,8 +111,10 @@ class LiveRunner:
         if engine.journal.repaired:
             self.progress.on_phase(f"repaired on start: {engine.journal.repaired}")
         sealer = Sealer.start(self.config.home, rows_max=SEGMENT_ROWS)
+        witness = Witnessing(self.config.home, self.config.witness, self.progress.on_phase)
         threads: list[threading.Thread] = []
         try:
+            witness.start()
             self._listen()
             engine.take_tables(loaded)
             engine.take_rules(self.config.rules)
@@ -127,6 +130,7 @@ class LiveRunner:
             self._settle_rest()
             engine.close()
             report = sealer.finish(SEAL_SECONDS_MAX)
+            witness.finish()
         for thread in threads:
             thread.join(timeout=5)
         seconds = self.clock.monotonic() - began

@@ -1,7 +1,8 @@
 // Checks what Watchbill signs and proves with other people's code: golang.org/x/mod/sumdb/note and tlog.
 //
 // Usage: check VERIFIER-KEY FILE...; a FILE is a c2sp.org/tlog-proof@v1 followed by a line "leaf <base64>" in FILE.leaf, a
-// checkpoint alone (*.checkpoint), or a consistency proof (*.consistency: "old N", hashes, blank, note) with FILE.old, the older note.
+// checkpoint alone (*.checkpoint), a consistency proof (*.consistency: "old N", hashes, blank, note) with FILE.old, the older
+// note, or the folder of a home's tree hashes (*.tiles holds its path) with FILE.note, a checkpoint: Go proves from our tiles.
 package main
 
 import (
@@ -41,6 +42,44 @@ func opened(text []byte, key note.Verifier) (size int64, root tlog.Hash) {
 	return size, hash(lines[2])
 }
 
+// folder reads C2SP hash tiles as slices of the flat files tree/leaves and tree/level-N.
+type folder string
+
+func (f folder) Height() int                         { return 8 }
+func (f folder) SaveTiles(_ []tlog.Tile, _ [][]byte) {}
+func (f folder) ReadTiles(tiles []tlog.Tile) (out [][]byte, err error) {
+	for _, tile := range tiles {
+		name := "leaves"
+		if tile.L > 0 {
+			name = fmt.Sprintf("level-%d", tile.L)
+		}
+		file, err := os.Open(string(f) + "/" + name)
+		if err != nil {
+			return nil, err
+		}
+		data := make([]byte, tile.W*tlog.HashSize)
+		_, err = file.ReadAt(data, tile.N*256*tlog.HashSize)
+		file.Close()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, data)
+	}
+	return out, nil
+}
+
+// tiled proves records from our tiles with Go's own code, which checks every tile against the signed root.
+func tiled(f folder, size int64, root tlog.Hash) {
+	reader := tlog.TileHashReader(tlog.Tree{N: size, Hash: root}, f)
+	for index := int64(0); index < size; index += 1 + size/50 {
+		leaf, err := reader.ReadHashes([]int64{tlog.StoredHashIndex(0, index)})
+		must(err, "leaf from tiles")
+		proof, err := tlog.ProveRecord(size, index, reader)
+		must(err, "proof from tiles")
+		must(tlog.CheckRecord(proof, size, root, index, leaf[0]), "proof from tiles")
+	}
+}
+
 func main() {
 	key, err := note.NewVerifier(os.Args[1])
 	must(err, "verifier key")
@@ -49,6 +88,13 @@ func main() {
 		must(err, file)
 		if strings.HasSuffix(file, ".checkpoint") {
 			opened(text, key)
+			continue
+		}
+		if strings.HasSuffix(file, ".tiles") {
+			note, err := os.ReadFile(file + ".note")
+			must(err, file)
+			size, root := opened(note, key)
+			tiled(folder(strings.TrimSpace(string(text))), size, root)
 			continue
 		}
 		head, rest, _ := strings.Cut(string(text), "\n\n")
