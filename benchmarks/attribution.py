@@ -21,11 +21,14 @@ import numpy as np
 import pyarrow as pa
 from common import CACHE, child, say
 
+from watchbill.core.hashing import hash_column
+from watchbill.inquiry import sightings
 from watchbill.inquiry.attribute import TABLE, Calibration, answer_of, shipped
 from watchbill.inquiry.leakhits import Asked, Extra
 from watchbill.inquiry.leaklist import Item
-from watchbill.inquiry.sightings import open_sightings
-from watchbill.inquiry.sightrows import ACCOUNT, source_hash
+from watchbill.inquiry.sightings import SightingIndex, open_sightings
+from watchbill.inquiry.sightrows import ACCOUNT, NONE, SUBJECT, Sighted, distinct, rows_of, source_hash, source_hashes
+from watchbill.inquiry.sightrows import KINDS as KINDS_OF
 from watchbill.lab.attacks.base import AttackSpec
 from watchbill.lab.simulator.world import build_world
 from watchbill.lab.trials.attribution import (
@@ -49,6 +52,7 @@ KINDS = ("blatant_lease", "low_and_slow", "half_explained", "list_decryption", "
 DAY_MS = 86_400_000
 ITEMS = 1_000
 QUESTIONS = 5
+RUN_ROWS = 8_000_000
 
 
 def world_of(seed: int, folder: Path) -> Path:
@@ -201,6 +205,47 @@ def large(rows: int, accounts: int) -> None:
     )  # fmt: skip
 
 
+def huge(count: int, accounts: int) -> None:
+    """Inner part: an index of so many sightings made directly, without a ledger; asks as `large`; prints JSON."""
+    names = pa.array([f"E{n}" for n in range(accounts)])
+    hashes, runs = source_hashes(names, ACCOUNT), []
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        home = Path(folder)
+        (home / sightings.FOLDER).mkdir()
+        for number in range(-(-count // RUN_ROWS)):
+            rng = np.random.default_rng(number)
+            who = rng.integers(0, accounts, RUN_ROWS)
+            shown = who.astype(np.int64) * 400 + rng.integers(0, 4_000, RUN_ROWS) + number * 1_000_003
+            keys = hash_column(pa.compute.binary_join_element_wise("C", pa.array(shown).cast(pa.string()), ""))
+            held = distinct(keys, rows_of(hashes[who], np.full(RUN_ROWS, number * DAY_MS), 2))
+            known = (
+                dict(zip(hashes.tolist(), (f"a:{name}" for name in names.to_pylist()), strict=True))
+                if not number
+                else {}
+            )
+            said = Sighted(dict.fromkeys(KINDS_OF, NONE) | {SUBJECT: held}, known)
+            runs.append(sightings._kept(home, number * RUN_ROWS, (number + 1) * RUN_ROWS, 1, said))
+            mine = [f"C{n}" for n in shown[who == 5].tolist()]
+        outlets = {int(key): f"O{n // 12}" for n, key in enumerate(hashes.tolist())}
+        rng, seconds, right, named = np.random.default_rng(9), [], 0, 0
+        for _ in range(QUESTIONS):
+            strangers = [f"C{n}" for n in rng.integers(0, accounts * 400, ITEMS)]
+            items = [Item((name,), (), line) for line, name in enumerate(dict.fromkeys([*mine, *strangers]))][:ITEMS]
+            start = time.perf_counter()
+            index = SightingIndex(home, count, runs, Sighted(dict.fromkeys(KINDS_OF, NONE), {}))
+            answer = answer_of(index, items, Extra(outlets), Asked(), shipped())
+            seconds.append(time.perf_counter() - start)
+            right += answer.ranking[0].account == "E5"
+            named += answer.named == ["E5"]
+        disk = sum(path.stat().st_size for path in (home / sightings.FOLDER).iterdir())
+    said_now = {
+        "sightings": sum(run.counts[SUBJECT] for run in runs), "runs": len(runs), "accounts": accounts, "items": len(items), "of_leaker": len(mine),
+        "matched": answer.matched, "first": seconds[0], "best": min(seconds), "worst": max(seconds), "right": right, "named": named,
+        "gib": disk / 2**30, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+    }  # fmt: skip
+    print(json.dumps(said_now))
+
+
 def speed(sizes: Sequence[int], accounts: int) -> None:
     rows = []
     for size in sizes:
@@ -240,8 +285,15 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=40_000)
     parser.add_argument("--calibrate", action="store_true", help="fit attribution.json on tuned seeds")
     parser.add_argument("--inner", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--sightings", type=int, default=0, help="also ask an index of so many sightings, made directly"
+    )
+    parser.add_argument("--huge", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
+    if given.huge:
+        huge(given.huge, given.accounts)
+        return
     if given.inner:
         large(given.inner, given.accounts)
         return
@@ -254,6 +306,24 @@ def main() -> None:
         complaints(seeds)
     if given.rows:
         speed([int(size) for size in given.rows.split(",")], given.accounts)
+    if given.sightings:
+        one = child(__file__, "--huge", str(given.sightings), "--accounts", "400000")
+        head = (
+            "sightings",
+            "accounts",
+            "items",
+            "s, first",
+            "s, best",
+            "s, worst",
+            "runs",
+            "GiB",
+            "peak MiB",
+            "first right",
+            "named",
+        )
+        row = (f"{one['sightings']:,}", f"{one['accounts']:,}", one["items"], f"{one['first']:.2f}", f"{one['best']:.2f}", f"{one['worst']:.2f}",
+               one["runs"], f"{one['gib']:.1f}", one["peak"], f"{one['right']} of {QUESTIONS}", f"{one['named']} of {QUESTIONS}")  # fmt: skip
+        say("The same list over an index made directly, without a ledger", head, [row])
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def test_answers_do_not_depend_on_what_is_sealed_or_merged(
     assert size(index, "E0", None, 1) == 0
     assert size(index, "E9") == 0
     assert set(index.names(index.sources(SUBJECT).tolist()).values()) == {"a:E0", "a:E1", "a:E2", "a:E3"}
+    assert 1 <= index.sources_about(SUBJECT) <= 4
     assert (index.sizes(SUBJECT, index.sources(SUBJECT)) >= 9).all()
     assert index.keys_of(SUBJECT, source_hash("E1", ACCOUNT)).shape == (10,)
 

@@ -70,6 +70,13 @@ def test_an_ungraded_probable_case_escalates_and_starts_provisionally() -> None:
     assert "grading" not in graded
 
 
+def test_a_case_that_a_person_confirmed_has_to_be_graded_too() -> None:
+    said = {"status": "confirmed", "verdicts": [{"verdict": "confirmed", "time": T + 9 * HOUR_MS}]}
+    assert running([], T + 10 * HOUR_MS, **said)["grading"].due == T + 11 * HOUR_MS
+    assert running([], T + 11 * HOUR_MS, **said)["postal"].provisional
+    assert "grading" not in running([grade("ordinary", T + 10 * HOUR_MS)], T + 12 * HOUR_MS, **said)
+
+
 def test_what_is_met_is_done_or_late_and_what_was_dismissed_does_not_run() -> None:
     final = {"kind": "final", "case": "c1", "profile": "cac", "stage": "first", "time": T + 5 * HOUR_MS}
     held = running([grade("larger", T), final], T + 9 * HOUR_MS)

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from inquiry.test_exposure import control, journal_rows
 from notices.incident import CASE, incident
+from runners.test_erasure import journaled
 from watchbill.inquiry.silence import Heard
 from watchbill.ledger.keys import seed_days
+from watchbill.ledger.sealing import seal
 from watchbill.notices.control import HOUR_MS, MINUTE_MS, alerts_of, control_of, silent_minutes
+from watchbill.runners.clock import ManualClock
+from watchbill.runners.erasure import retain
 
 T = 1_740_931_200_000
 
@@ -112,3 +116,18 @@ def test_silence_is_the_runners_rule_minute_by_minute(pauses: list[int]) -> None
         upto = int(held[at + 1]) if at + 1 < held.shape[0] else minute + 1
         for inside in range(minute + 1, upto):
             assert bool(mask[inside]) == heard.silent(inside * MINUTE_MS)
+
+
+def test_days_whose_records_were_dropped_by_age_do_not_stop_it(tmp_path: Path) -> None:
+    hours = [*EVERY, *(240 * 24 + hour for hour in EVERY)]
+    times = [T + round(hour * HOUR_MS) for hour in hours]
+    home = tmp_path / "home"
+    home.mkdir()
+    row = {"source": "a", "kind": "view", "account": "E1", "subjects": ["c"], "fields": ["recipient.phone"]}
+    journaled(home, [{**row, "id": f"i{n}", "time": time, "arrival": time} for n, time in enumerate(times)])
+    seal(home, final=True)
+    before = control_of(home)
+    retain(home, 180, clock=ManualClock(T + 240 * 24 * HOUR_MS + 24 * HOUR_MS))
+    after = control_of(home)
+    assert after.since > before.since, "what is gone is not counted as seen"
+    assert after.hours == pytest.approx(10, abs=0.05)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
 import string
+from pathlib import Path
 
 import pytest
 
+import watchbill.inquiry
 from watchbill.cases.tiers import NONE, SERIOUS, THRESHOLDS, WORST
 from watchbill.cases.verdicts import KINDS
+from watchbill.inquiry.caseexposure import ESTIMATED
 from watchbill.notices.settings import LEVELS
 from watchbill.notices.wording import LANGS, TEXT_MAX, Lang, clean, listed, moment, named, word, words
 from watchbill.responses.policy import STEPS
@@ -30,6 +34,17 @@ def test_every_name_of_the_house_has_its_word(lang: Lang) -> None:
     )
     wanted += [f"kind.{kind}" for kind in THRESHOLDS] + [f"tier.{tier}" for tier in (NONE, SERIOUS, WORST)]
     assert [name for name in wanted if name not in words(lang)] == []
+
+
+def test_every_gap_of_an_exposure_has_its_word() -> None:
+    folder = Path(watchbill.inquiry.__path__[0])
+    kinds = {
+        kind
+        for path in folder.glob("*exposure.py")
+        for kind in re.findall(r'Gap\("(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(kinds) >= 4
+    assert {f"gap.{kind}" for kind in {*kinds, ESTIMATED}} <= set(words("en"))
 
 
 def test_what_is_told_is_no_pattern_and_hides_nothing() -> None:

@@ -199,3 +199,17 @@ def test_where_presence_is_proven_is_said_to_who_can_be_asked_for_it(decision: s
     ]
     assert named == [where if decision == "step_up" else None, None]
     assert "prove" not in answer(whole, Decided("d1", decision))["context"]["watchbill"]
+
+
+def test_who_can_notify_is_told_to_and_nobody_else() -> None:
+    decided = Decided("d", "mask", {"recipient.phone": "masked"}, step="mask", until=99)
+    can = put("context.obligations_supported", ["custom", "notification"])
+    told = [
+        one for one in answer(read_one(can, "r"), decided)["context"]["obligations"] if one["type"] == "notification"
+    ]
+    assert [(one["recipient"], one["step"], one["message"]["until"]) for one in told] == [("YT001", "mask", 99)]
+    assert set(told[0]["message"]) == {"zh", "en", "until"}
+    free = Decided("d", "allow", {"recipient.phone": "plain"})
+    for body, given in ((BODY, decided), (put("context.obligations_supported", ["custom"]), decided), (can, free)):
+        kinds = [one["type"] for one in answer(read_one(body, "r"), given)["context"].get("obligations", [])]
+        assert "notification" not in kinds

@@ -336,8 +336,8 @@ def _groups(
 def _prior(index: SightingIndex, given: _Given, way: NDArray[np.int8]) -> NDArray[np.float64]:
     """Each way's share, evenly over all its sources, those without a hit included."""
     counts = (
-        len(index.sources(given.kind)),
-        len(index.sources(CUSTODY)),
+        index.sources_about(given.kind),
+        index.sources_about(CUSTODY),
         len(set(given.groups.values())),
     )
     shares = (given.priors.looks, given.priors.custody, given.priors.group)

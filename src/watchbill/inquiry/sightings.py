@@ -166,6 +166,10 @@ class SightingIndex:
         held = [np.asarray(part.who) for part in self.parts(kind)]
         return np.unique(np.concatenate(held)) if held else np.zeros(0, np.uint64)
 
+    def sources_about(self, kind: str) -> int:
+        """How many sources a kind has, about: those of its fullest run. Counting them all would cost more than the question."""
+        return max((len(part.who) for part in self.parts(kind)), default=0)
+
     def complaints(self, from_ms: int, to_ms: int) -> pa.Table:
         """Complaints (`COMPLAINTS`) with time in [from_ms, to_ms), epoch milliseconds, in order of seq."""
         held = [*(_kept_table(self.home, run, "complaints") for run in self.runs), self._tail.complaints]

@@ -121,10 +121,15 @@ def grading_of(
 
 def escalates_at(case: Mapping[str, Any], settings: ReportSettings, first_grade: int | None = None) -> int | None:
     """When a case that nobody grades begins to count as graded; None: never, or somebody graded it before."""
-    at: int = case["opened"] + round(settings.grade_hours * HOUR_MS)
-    if case["posterior"] < settings.escalate_posterior or (first_grade is not None and first_grade <= at):
-        return None
-    return at
+    due = grading_due(case, settings)
+    return None if due is None or (first_grade is not None and first_grade <= due) else due
+
+
+def grading_due(case: Mapping[str, Any], settings: ReportSettings) -> int | None:
+    """Until when a case has to be graded: so long after it opened, where it is probable enough, or after a person confirmed it."""
+    begins = [case["opened"]] if case["posterior"] >= settings.escalate_posterior else []
+    begins += [one["time"] for one in case.get("verdicts", []) if one["verdict"] == "confirmed"]
+    return min(begins) + round(settings.grade_hours * HOUR_MS) if begins else None
 
 
 def _is_larger(level: str) -> bool:
@@ -132,10 +137,10 @@ def _is_larger(level: str) -> bool:
 
 
 def _to_be_graded(case: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], settings: ReportSettings) -> Clock | None:
-    if case["posterior"] < settings.escalate_posterior or any(row["kind"] == "grade" for row in rows):
+    due = grading_due(case, settings)
+    if due is None or any(row["kind"] == "grade" for row in rows):
         return None
-    due = case["opened"] + round(settings.grade_hours * HOUR_MS)
-    return Clock(case["id"], GRADING, case["opened"], due, settings.owner_of(GRADING))
+    return Clock(case["id"], GRADING, due - round(settings.grade_hours * HOUR_MS), due, settings.owner_of(GRADING))
 
 
 def _of_case(

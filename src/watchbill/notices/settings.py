@@ -12,6 +12,8 @@ from watchbill.core.settings import Section
 Level = Literal["ordinary", "larger", "major", "especially_major"]
 LEVELS: Final[tuple[Level, ...]] = ("ordinary", "larger", "major", "especially_major")
 """Of the Measures for reporting national cybersecurity incidents (in force 2025-11-01)."""
+DUTIES: Final = ("grading", "pipl57_authority", "pipl57_persons", "postal", "cac", "gdpr33", "gdpr34")
+"""Duties that have a clock, as `owners` names them."""
 _Text = Annotated[str, Field(max_length=500)]
 _Desk = Annotated[str, Field(max_length=64)]
 
@@ -67,6 +69,13 @@ class ReportSettings(Section):
     def _laid_over(cls, given: dict[str, Kind]) -> dict[str, Kind]:
         """What is given is laid over the defaults, field by field."""
         return default_meter_fields() | given
+
+    @field_validator("owners")
+    @classmethod
+    def _known(cls, owners: dict[str, str]) -> dict[str, str]:
+        if not set(owners) <= set(DUTIES):
+            raise ValueError(f"owners are named by duty, one of {', '.join(DUTIES)}")
+        return owners
 
     def owner_of(self, duty: str) -> str:
         """The desk that answers for a duty; "" is nobody, and the clock says so."""

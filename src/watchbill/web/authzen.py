@@ -23,7 +23,7 @@ EVALUATIONS_PATH: Final = "/access/v1/evaluations"
 PRESENCE_BASE: Final = "/presence/v1"
 """Under which web/presence.py serves; here, so that answering loads no WebAuthn."""
 METADATA_PATH: Final = "/.well-known/authzen-configuration"
-OBLIGATIONS: Final = ("step-up", "session_termination", "custom")
+OBLIGATIONS: Final = ("step-up", "notification", "session_termination", "custom")
 SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
 EVALUATIONS_MAX: Final = 200
 LIST_MAX: Final = 10_000
@@ -32,6 +32,10 @@ _TUPLE: Final = ("subject", "action", "resource", "context")
 _TEXTS: Final = ("device", "ip", "session", "app", "ticket", "reason")
 _NAMES: Final = {"can_read": "view", "read": "view", "list": "search", "download": "export"}
 VENDOR: Final = "watchbill"
+_STANDING: Final = (
+    "您的账号目前受到查询限制；如有异议，可向主管或数据保护负责人申诉",
+    "Looks of your account are limited for now; you can appeal to your supervisor or the data protection officer",
+)
 _WHY_USER: Final = {
     "mask": ("部分信息已隐藏，可通过隐私号码联系客户", "Some values are masked; you can call the customer through the bridge"),
     "ask_reason": ("请填写查询事由或工单号", "Say why you need this, or name the ticket"),
@@ -204,7 +208,7 @@ def answer(question: Question, decided: Decided, *, bridge: str = "", prove: str
     `bridge` is the firm's template (`bridge_url` of `[policy]`): whatever is decided, the recipient can be called through it.
     `prove` is where the caller begins a proof of presence by a key (web/presence.py); named where one is asked for.
     """
-    obligations = _obligations(question.ask, decided)
+    obligations = _obligations(question.ask, decided, question.able)
     needed = {one["type"] for one in obligations}
     granted = decided.decision in ("allow", "mask", "ask_reason")
     unable = question.able is not None and not needed <= question.able
@@ -230,7 +234,8 @@ def answer(question: Question, decided: Decided, *, bridge: str = "", prove: str
     return {"decision": granted and not unable, "context": context}
 
 
-def _obligations(ask: Ask, decided: Decided) -> list[dict[str, Any]]:
+def _obligations(ask: Ask, decided: Decided, able: frozenset[str] | None) -> list[dict[str, Any]]:
+    """What the caller has to do. A notification is a courtesy: it is asked only of who says that it can."""
     out: list[dict[str, Any]] = []
     hidden = {name: level for name, level in decided.levels.items() if level != PLAIN}
     if hidden or decided.decision in ("mask", "ask_reason"):
@@ -241,6 +246,12 @@ def _obligations(ask: Ask, decided: Decided) -> list[dict[str, Any]]:
         out.append({"type": "step-up", "acr_value": ACR_PRESENCE, "amr_values": ["hwk"]})
     if decided.step == "end_session":
         out.append({"type": "session_termination", "subject": ask.account or ask.device})
+    if decided.step != "none" and able is not None and "notification" in able:
+        chinese, english = _STANDING
+        told = {"zh": chinese, "en": english, **({"until": decided.until} if decided.until else {})}
+        out.append(
+            {"type": "notification", "recipient": ask.account or ask.device, "step": decided.step, "message": told}
+        )
     return [{"id": f"obl-{number}", **one} for number, one in enumerate(out, start=1)]
 
 
