@@ -1,7 +1,19 @@
 from __future__ import annotations
 
+import pytest
+
 from cases.worked import HOUR, UP, a_book, act, appeal, note, rise, say, tell, verdict
-from watchbill.cases.sheet import Sheets, Standing, gathered, kind_of_files, row_overdue, row_untold
+from watchbill.cases.sheet import (
+    Sheets,
+    Standing,
+    gathered,
+    kind_of_files,
+    row_named,
+    row_needs_records,
+    row_overdue,
+    row_untold,
+)
+from watchbill.core.errors import NotFoundError
 
 
 def test_the_sheet_of_a_case_of_two() -> None:
@@ -64,3 +76,25 @@ def test_a_device_s_case_has_no_people() -> None:
     book = a_book()
     case = rise(book, f"{DEVICE_MARK}S1", 10, new=UP)
     assert Sheets([[case]]).of([case])["people"] == []
+
+
+def test_a_row_by_its_id_and_where_a_merged_one_went() -> None:
+    rows = [{"id": "c1", "merged": ["c2"]}, {"id": "c3"}]
+    assert row_named(rows, "c3", "x") is rows[1]
+    with pytest.raises(NotFoundError, match=r"part of another case now.*c1"):
+        row_named(rows, "c2", "x")
+    with pytest.raises(NotFoundError, match="no such case"):
+        row_named(rows, "c4", "x")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "needed"),
+    [
+        ("open", "", True), ("in_review", "", True), ("contained", "", True), ("confirmed", "", True), ("archived", "", True),
+        ("dismissed", "", False), ("closed", "", False), ("closed", "open", True), ("closed", "rejected", False),
+    ],
+)  # fmt: skip
+def test_whose_records_may_still_be_asked_for(status: str, outcome: str, needed: bool) -> None:
+    people = [{"appeals": [{"outcome": outcome}] if outcome else []}]
+    assert row_needs_records({"status": status, "people": people}) is needed
+    assert row_needs_records({"status": status}) is (needed and outcome == "")

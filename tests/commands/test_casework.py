@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,9 +79,27 @@ def test_two_merged_are_listed_shown_and_exposed_as_one_and_parted_again(run: Ru
     assert run("operators", "a2", "--home", home, "--json").json["sessions"]
     assert run("verdict", two, "confirmed", "--reason", "ring", "--by", "r1", "--home", home).code == 0
     assert shown(run, home, one)["status"] == "confirmed"
+    packed(run, home, one, len(names))
+    told = run("exposure", two, "--home", home)
+    assert (told.code, "part of another case" in told.err, one in told.err) == (1, True, True)
     run("case", "split", one, "--account", "a2", "--by", "r1", "--home", home)
     assert ids(run, home) == [one, two]
     assert shown(run, home, two)["accounts"] == ["a2"]
+
+
+def packed(run: Run, home: Path, case: str, persons: int) -> None:
+    """The evidence of a merged case verifies, and holds what was done with both accounts and who put them together."""
+    out = home.parent / "case.zip"
+    assert run("pack", case, "--out", out, "--home", home).code == 0
+    report = run("verify-pack", out, "--json").json
+    assert (report["ok"], report["persons"]) == (True, persons)
+    with zipfile.ZipFile(out) as file:
+        steps, records = (
+            [json.loads(line) for line in file.read(name).splitlines()]
+            for name in ("interventions.ndjson", "records.ndjson")
+        )
+    assert {row["account"] for row in steps} == {"a1", "a2"}
+    assert {"wb.case", "wb.verdict"} <= {row["kind"] for row in records}
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,18 @@ def test_findings_in_shadow_have_an_owner_and_a_day() -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_rows_of_other_cases_do_not_count(level: str) -> None:
     assert clocks_of([case(id="c2")], [grade(level, T)], SET, T) == []
+
+
+def test_a_merge_moves_no_clock_later_and_lowers_no_level() -> None:
+    other = {**grade("major", T + HOUR_MS), "case": "c2"}
+    signed = {"kind": "final", "case": "c2", "time": T + 2 * HOUR_MS, "profile": "postal", "stage": ""}
+    rows = [other, signed]
+    assert running(rows, T + 3 * HOUR_MS) == {}
+    held = running(rows, T + 3 * HOUR_MS, merged=["c2"])
+    assert (held["cac/first"].level, held["cac/first"].started) == ("major", T + HOUR_MS)
+    assert held["postal"].done is None, "the whole case was not reported"
+    rows = [grade("ordinary", T), *rows]
+    assert running(rows, T + 3 * HOUR_MS, merged=["c2"])["postal"].level == "major"
+    rows.append(grade("larger", T + 3 * HOUR_MS))
+    held = running(rows, T + 4 * HOUR_MS, merged=["c2"])
+    assert (held["cac/first"].level, held["postal"].started) == ("larger", T)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchbill.core.errors import LedgerError, LimitError
-from watchbill.notices.record import ROW_BYTES_MAX, append, read_record
+from watchbill.notices.record import ROW_BYTES_MAX, append, read_record, rows_about
 
 
 def three(home: Path) -> Path:
@@ -75,3 +75,9 @@ def test_a_row_is_bounded(tmp_path: Path) -> None:
     with pytest.raises(LimitError):
         append(tmp_path, "set", "c", "r", 1, value="x" * ROW_BYTES_MAX)
     assert read_record(tmp_path) == []
+
+
+def test_of_merged_cases_gradings_count_and_nothing_else() -> None:
+    rows = [{"case": case, "kind": kind} for case in ("c1", "c2", "c3") for kind in ("grade", "told")]
+    assert rows_about(rows, {"id": "c1"}) == rows[:2]
+    assert rows_about(rows, {"id": "c1", "merged": ["c2"]}) == rows[:3]

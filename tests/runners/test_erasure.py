@@ -178,8 +178,9 @@ def test_the_state_goes_too_when_asked(home: Path) -> None:
     assert not [path for path in (home / "state").rglob("*") if path.is_file() and hashed in path.read_bytes()]
 
 
-def test_an_open_case_holds_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    case(home, "contained", monkeypatch)
+@pytest.mark.parametrize("status", ["contained", "in_review", "archived"])
+def test_an_open_case_holds_it(home: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    case(home, status, monkeypatch)
     clock = ManualClock(T0 + 400 * DAY)
     with pytest.raises(LimitError, match="c1"):
         erase_subject(home, GONE, clock=clock, **PEOPLE)

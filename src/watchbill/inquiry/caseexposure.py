@@ -25,7 +25,7 @@ from watchbill.ledger.canonical import SEQ
 from watchbill.ledger.reader import Ledger, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -114,6 +114,22 @@ def _of_devices(home: Path, row: dict[str, Any], height: int, *, all_sessions: b
 def _case(home: Path, case: str, height: int) -> dict[str, Any]:
     rows = [row for row in case_lines(home) if row["seq"] < height]
     return dict(row_named(rows, case, f"exposure at height {height}"))
+
+
+def case_steps(home: Path, row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The interventions of a case (its row of cases.ndjson), and of those that became part of it, as the home wrote them.
+
+    Those of an account that was parted from it since are not among them.
+    """
+    path, named = home / "interventions.ndjson", {row["id"], *row.get("merged", ())}
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            said = json.loads(line)
+            who, case = said.get("account"), said.get("case")
+            if case in named and (who is None or who in row["accounts"]):
+                yield said
 
 
 def case_of(row: dict[str, Any], account: str) -> OneCase:

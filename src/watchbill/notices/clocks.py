@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.notices.record import rows_about
 from watchbill.notices.settings import LEVELS
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def clocks_of(
     """
     out: list[Clock] = []
     for case in cases:
-        rows = [row for row in record if row["case"] == case["id"] and row["time"] <= now]
+        rows = [row for row in rows_about(record, case) if row["time"] <= now]
         if case["status"] in _PUT_AWAY:
             continue
         graded = grading_of(case, rows, settings, now)
@@ -111,12 +112,18 @@ def grading_of(
         return None
     starts = [(row["aware"], row["level"]) for row in grades]
     starts += [(started, settings.provisional_level)] if escalated and started is not None else []
-    level = grades[-1]["level"] if grades else settings.provisional_level
+    level = _level(case, grades) if grades else settings.provisional_level
     larger = [since for since, said in starts if _is_larger(said)]
     return Grading(
         level=level, since=min(since for since, _ in starts), larger_since=min(larger) if _is_larger(level) else None,
         provisional=not grades,
     )  # fmt: skip
+
+
+def _level(case: Mapping[str, Any], grades: Sequence[Mapping[str, Any]]) -> str:
+    """The last word on a case; before somebody grades anew what was put together, the largest that any of its parts had."""
+    last = {row["case"]: str(row["level"]) for row in grades}
+    return last[case["id"]] if grades[-1]["case"] == case["id"] else max(last.values(), key=LEVELS.index)
 
 
 def escalates_at(case: Mapping[str, Any], settings: ReportSettings, first_grade: int | None = None) -> int | None:

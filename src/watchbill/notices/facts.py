@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
 
-from watchbill.core.errors import NotFoundError
-from watchbill.inquiry.caseexposure import CaseExposure, exposure
+from watchbill.cases.sheet import row_named
+from watchbill.inquiry.caseexposure import CaseExposure, case_steps, exposure
 from watchbill.inquiry.inforce import in_force, post_of, settings_at
 from watchbill.inquiry.operators import case_lines
 from watchbill.inquiry.tenancies import earnings
@@ -23,7 +23,7 @@ from watchbill.ledger.prove import checkpoint_sizes
 from watchbill.ledger.reader import Ledger
 from watchbill.notices.control import Control, control_of
 from watchbill.notices.meter import Meter, meter_of
-from watchbill.notices.record import read_record
+from watchbill.notices.record import read_record, rows_about
 from watchbill.notices.settings import FirmSettings, ReportSettings
 
 if TYPE_CHECKING:
@@ -77,21 +77,21 @@ def facts_of(home: Path, case: str, firm: FirmSettings, settings: ReportSettings
     """
     upto = Ledger(home).height if height is None else height
     engine = settings_at(home, upto)
-    record = tuple(row for row in read_record(home) if row["case"] == case)
+    row = None if case == FIRM else case_row(home, case)
+    record = tuple(rows_about(read_record(home), row or {"id": case}))
     told = max((row["time"] for row in record), default=0)
     given = (case, upto, engine.time_zone)
-    if case == FIRM:
+    if row is None:
         control = control_of(home, upto)
         return Facts(
             *given, max(told, control.until), firm, settings, engine, record=record, control=control, status=_status(home),
             checkpoint=_checkpoint(home, upto),
         )  # fmt: skip
-    row = case_row(home, case)
     answer = exposure(home, case, upto=upto)
     gains = [earnings(one, engine.inquiry, engine.time_zone) for one in row["tenancies"]]
     gain = (round(sum(one.low for one in gains), 2), round(sum(one.high for one in gains), 2))
     return Facts(
-        *given, max(told, row["updated"]), firm, settings, engine, row, answer, tuple(_steps(home, case)),
+        *given, max(told, row["updated"]), firm, settings, engine, row, answer, tuple(case_steps(home, row)),
         tuple(_outlets(home, row, upto)), record, meter_of(answer.saw, settings.meter_fields, gain),
         checkpoint=_checkpoint(home, upto),
     )  # fmt: skip
@@ -103,10 +103,7 @@ def case_row(home: Path, case: str) -> dict[str, Any]:
     Raises:
         NotFoundError: there is none.
     """
-    for row in case_lines(home):
-        if row["id"] == case:
-            return row
-    raise NotFoundError("there is no such case", where="report", todo="`watchbill cases` lists them")
+    return dict(row_named(case_lines(home), case, "report"))
 
 
 def categories(saw: CaseExposure) -> list[tuple[str, str, int]]:
@@ -132,14 +129,6 @@ def steps_taken(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int,
     return sorted(
         ((step, len(times), min(times), max(times)) for step, times in found.items()), key=lambda one: (one[2], one[0])
     )
-
-
-def _steps(home: Path, case: str) -> list[dict[str, Any]]:
-    path = home / "interventions.ndjson"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return [row for line in file if case in line and (row := json.loads(line)).get("case") == case]
 
 
 def _outlets(home: Path, row: Mapping[str, Any], upto: int) -> list[str]:

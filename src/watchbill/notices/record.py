@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from watchbill.core.errors import LedgerError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 KINDS: Final = ("set", "grade", "list", "told", "not_told", "reviewed", "final")
@@ -82,6 +82,16 @@ def read_record(home: Path) -> list[dict[str, Any]]:
             return _checked(file.read())
     except OSError as error:
         raise LedgerError("cannot be read", where=path.name, todo="Check its rights and the disk") from error
+
+
+def rows_about(record: Iterable[Mapping[str, Any]], case: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What was added about a case (its row of cases.ndjson), in order; pure.
+
+    Of cases that became part of it their gradings count, so that no clock begins later for a merge. What was reported and who
+    was told of them does not: the whole case shows more, and is reported as a whole.
+    """
+    merged = case.get("merged", ())
+    return [row for row in record if row["case"] == case["id"] or (row["kind"] == "grade" and row["case"] in merged)]
 
 
 def _checked(data: bytes) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from watchbill import __version__
 from watchbill.cases.acts import APPEAL, CASE, TELL, VERDICT
 from watchbill.core.errors import LedgerError, LimitError
-from watchbill.inquiry.caseexposure import CaseExposure, exposure, hash_of
+from watchbill.inquiry.caseexposure import CaseExposure, case_steps, exposure, hash_of
 from watchbill.inquiry.controls import DECISION, RELOAD, SETTINGS, SOURCE, control_rows
 from watchbill.inquiry.exposed import conform, parcels_path
 from watchbill.inquiry.exposure import exposure_of
@@ -69,7 +69,7 @@ class Report(ReportBase):
             "checkpoint": checkpoint_note(home, height)[1],
             "case.json": json_part(row),
             "exposure.json": json_part(_claims(home, answer, proofs, height)),
-            "interventions.ndjson": lines_part(_interventions(home, row)),
+            "interventions.ndjson": lines_part(case_steps(home, row)),
             "verdicts.ndjson": lines_part(_verdicts(home, wanted)),
             "detectors.json": json_part(versions()),
             "control.json": json_part(control_of(home, height).to_json()),
@@ -132,7 +132,7 @@ def _decisions(home: Path, case: dict[str, Any], proofs: Iterable[Proof], height
 def _controls(home: Path, case: dict[str, Any], height: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Control records that say how the case's looks are to be read, and what people decided about it."""
     latest: dict[str, tuple[int, str, dict[str, Any]]] = {}
-    proven = {row["id"] for row in _interventions(home, case) if "proof" in row}
+    proven = {row["id"] for row in case_steps(home, case) if "proof" in row}
     for seq, kind, extra in control_rows(home, height):
         said = json.loads(extra or "{}")
         if (
@@ -184,20 +184,6 @@ def _timestamps(home: Path, height: int) -> dict[str, bytes]:
         parts[f"{stem}.checkpoint"] = checkpoint_note(home, size)[1]
         parts[f"{stem}.consistency"] = consistency_text(size, consistency(home, size, height), note)
     return parts
-
-
-def _interventions(home: Path, case: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What was done in the case and in those that became part of it."""
-    files = {case["id"], *case.get("merged", ())}
-    path = home / "interventions.ndjson"
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                row = json.loads(line)
-                who, of = row.get("account"), row.get("case")
-                # an account has one file, whichever case it was part of at the time
-                if (of in files) if who is None else (of is not None and who in case["accounts"]):
-                    yield row
 
 
 def _verdicts(home: Path, seqs: set[int]) -> list[dict[str, Any]]:
