@@ -44,6 +44,8 @@ UNTESTED: dict[str, str] = {  # file -> why it has no test file of its own
     "records/schema.py": "constants; the batch and validation tests read them",
 }
 TESTED_AS_ONE: dict[str, str] = {  # folder -> the one test file of all its parts
+    "casedb/migrations": "tests/casedb/test_migrate.py",  # run in order, as a whole
+    "casedb/migrations/versions": "tests/casedb/test_migrate.py",
     "lab/simulator": "tests/lab/test_simulator.py",  # a part of a world has no truth of its own to hold it to
 }
 

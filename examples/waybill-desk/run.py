@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import postgres
 import story
 import world
+
+import postgres
 
 HERE: Final = Path(__file__).resolve().parent
 SOURCE: Final = HERE.parents[1] / "src"

@@ -16,8 +16,9 @@ from typing import Any, Final
 import httpx
 import psycopg
 import world as carrier
-from postgres import Postgres
 from world import FAR_IP, Clerk, Parcel, World
+
+from postgres import Postgres
 
 HONEST_LOOKS: Final = 24
 RENTED_LOOKS: Final = 120

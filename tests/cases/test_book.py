@@ -6,7 +6,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchbill.cases.book import TOLD_MAX, Case, CaseBook, Signal
+from watchbill.cases.book import TOLD_MAX, CaseBook
+from watchbill.cases.case import Case, Signal
 from watchbill.cases.verdicts import Verdict
 from watchbill.responses.policy import STEPS
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from watchbill.cases.book import CaseBook, Signal
+from watchbill.cases.book import CaseBook
+from watchbill.cases.case import Signal
 from watchbill.cases.tally import shift_of, tally
 from watchbill.cases.verdicts import Verdict
 

@@ -51,9 +51,10 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Example]:
     for name in MODULES:
         sys.modules.pop(name, None)
     import app
-    import postgres
     import run
     import world
+
+    import postgres
 
     yield Example(app, postgres, run, world)
     for name in MODULES:

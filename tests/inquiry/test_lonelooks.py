@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runners.test_engine import START, batch, engine, look
-from watchbill.cases.book import Case
+from watchbill.cases.case import Case
 from watchbill.context.lone import DEVICE_MARK
 from watchbill.inquiry.caseexposure import exposure
 from watchbill.inquiry.lonelooks import explained_lone, lone_looks

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runners.test_engine import START, batch, look
+from watchbill.cases.acts import VERDICT
 from watchbill.cases.verdicts import Verdict
 from watchbill.core.settings import PolicySettings, Settings
 from watchbill.runners.clock import ManualClock
 from watchbill.runners.engine import Engine
-from watchbill.runners.inbox import VERDICT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,11 +15,16 @@ import pytest
 
 from runners.test_engine import START, batch, engine, look
 from runners.test_outputs import replayed
-from watchbill.cases.book import Case
+from watchbill.cases.case import Case
+from watchbill.core.settings import Settings
 from watchbill.inquiry.caseexposure import CaseExposure, exposure
 from watchbill.inquiry.exposure import exposure_of
+from watchbill.lab.attacks.base import AttackSpec
+from watchbill.lab.simulator.world import build_world
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.casefiles import case_rows
+from watchbill.runners.local import replay
+from watchbill.sources.base import open_source
 
 
 def case(account: str, since: int, until: int, number: int = 0) -> Case:
@@ -117,3 +122,20 @@ def test_a_span_is_kept_to(home: Path) -> None:
 
 def test_no_cases_no_rows(tmp_path: Path) -> None:
     assert case_rows(tmp_path, [], []) == []
+
+
+@pytest.mark.slow
+def test_rings_of_a_carrier_are_one_case_each_with_nobody_else_in_it(tmp_path: Path) -> None:
+    attacks = [AttackSpec(kind, day=4, days=3) for kind in ("device_ring", "numbers_in_turn")]
+    world = build_world(tmp_path / "w", seed=3, days=7, outlets=9, scale=0.4, attacks=attacks)
+    sources = [open_source("files", {"paths": [str(world.out / "records")]})]
+    replay(sources, tmp_path / "home", tmp_path / "out", Settings(), reference=world.out / "reference")
+    rings = [set(one["accounts"]) for one in json.loads((world.out / "truth" / "attacks.json").read_text())]
+    rows = [json.loads(line) for line in (tmp_path / "out" / "cases.ndjson").read_text().splitlines()]
+    several = [row for row in rows if len(row["accounts"]) > 1]
+    assert len(several) == len(rings)
+    for row in several:
+        assert row["kind"] == "ring"
+        assert set(row["accounts"]) in rings
+        assert {one["account"] for one in row["tenancies"]} == set(row["accounts"])
+        assert row["persons"] == exposure(tmp_path / "home", row["id"]).saw.persons > 0

@@ -71,6 +71,10 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("checkpoint_seconds = true", "checkpoint_seconds"),
         ("checkpoint_seconds = 0.01", "checkpoint_seconds"),
         ("reload_seconds = 'often'", "reload_seconds"),
+        ("[cases]\nurl = 'mysql://u:sesame@x/y'", "is no URL"),
+        ("[cases]\nurl = 3", "takes url"),
+        ("[cases]\nuri = ''", "takes url"),
+        ("[engine.cases]\nfirst_look_hours = 0", "cases.first_look_hours"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, what: str) -> None:
@@ -80,6 +84,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, what: str)
     assert what in said
     assert caught.value.where
     assert caught.value.todo
+    assert "sesame" not in said
     if what != "cannot be read":
         assert "\n" not in said
 
@@ -136,6 +141,16 @@ phone = "masked"
     assert (engine.detectors_shadow, engine.shadow_owner) == (("rhythm", "mix"), "data desk")
     assert (engine.policy.budget_share, engine.policy.budget_min, engine.policy.shadowing) == (0.02, 5, True)
     assert engine.masks["courier"] == {"id_number": "hidden", "bank_card": "hidden", "phone": "masked"}
+
+
+def test_where_the_database_of_cases_is(tmp_path: Path) -> None:
+    place = tmp_path / "w.toml"
+    place.write_text(
+        '[cases]\nurl = "postgresql+psycopg://w@127.0.0.1/x"\n[engine.cases]\nappeal_reviewers = ["r1", "r2"]\n'
+    )
+    found = load_config(place)
+    assert found.cases_url == "postgresql+psycopg://w@127.0.0.1/x"
+    assert found.engine.cases.appeal_reviewers == ("r1", "r2")
 
 
 def test_retention_and_witness_are_read_and_checked(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from runners.judged import opened, verdict
 from runners.test_engine import START
+from watchbill.cases.verdicts import Verdict
 from watchbill.core.errors import NotFoundError
 from watchbill.core.settings import GateSettings, Settings
 from watchbill.runners.clock import ManualClock, SystemClock
@@ -77,4 +78,4 @@ def test_the_process_that_writes_takes_it_or_it_waits(tmp_path: Path) -> None:
 
 def test_two_that_say_the_same_are_two() -> None:
     given = {"case": "c1", "verdict": "dismissed", "reason": "task", "by": "r"}
-    assert said_now(given, ManualClock(1)).id != said_now(given, ManualClock(2)).id
+    assert said_now(given, ManualClock(1), Verdict).id != said_now(given, ManualClock(2), Verdict).id

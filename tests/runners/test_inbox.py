@@ -11,6 +11,7 @@ import pytest
 from runners.counter import AWAY, HOUR, MINUTE, firm_settings, said_of, trap, write_tables
 from runners.judged import opened, verdict
 from runners.test_engine import START, batch, engine
+from watchbill.cases.acts import CaseAct, Note
 from watchbill.core.errors import SettingsError
 from watchbill.ledger.reader import Ledger
 from watchbill.runners.clock import ManualClock
@@ -66,7 +67,9 @@ def test_what_is_no_verdict_is_put_aside(tmp_path: Path, text: str) -> None:
     height = made.journal.durable
     (said,) = take_inbox(made)
     assert "refused" in said
-    assert [path.name for path in inbox_of(tmp_path).iterdir()] == ["0000000000001-bad.refused"]
+    assert sorted(path.name for path in inbox_of(tmp_path).iterdir()) == [
+        f"0000000000001-bad.{end}" for end in ("refused", "why")
+    ]
     assert made.journal.durable == height
     made.close()
 
@@ -104,6 +107,61 @@ def test_verdicts_for_a_replay_come_by_time(tmp_path: Path) -> None:
             read_verdicts(path)
     with pytest.raises(SettingsError, match="cannot be read"):
         read_verdicts(tmp_path / "none")
+
+
+def said(model: type[CaseAct | Note], number: int, **more: Any) -> CaseAct | Note:
+    return model.model_validate({"id": f"s{number}", "by": "r1", "time": START + number, **more})
+
+
+def test_what_people_do_with_a_case_goes_the_same_way(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    (case,) = made.pipeline.book.cases
+    words = [
+        said(CaseAct, 1, case=case, act="review"), said(Note, 2, case=case, text="seen"),
+        said(CaseAct, 3, case=case, act="archive"), said(CaseAct, 4, case=case, act="review"),
+        said(CaseAct, 5, case=case, act="reopen"),
+    ]  # fmt: skip
+    for one in words:
+        put(tmp_path, one)
+    told = take_inbox(made)
+    # legal or not is judged with what came before it in the same go
+    assert [("refused" in line) for line in told] == [False, False, False, True, False]
+    assert "archived takes no review" in told[3]
+    assert made.pipeline.book.cases[case].status == "open"
+    assert [path.suffix for path in sorted(inbox_of(tmp_path).iterdir())] == [".refused", ".why"]
+    made.close()
+    kinds = [row["kind"] for part in Ledger(tmp_path).records(["kind"]) for row in part.to_pylist()]
+    assert [kind for kind in kinds if kind in {"wb.case", "wb.note"}] == ["wb.case", "wb.note", "wb.case", "wb.case"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"kind": "wb.settings", "id": "x"}', "kind is none of"),
+        ('{"kind": 7}', "kind is none of"),
+        ('{"kind": "wb.note", "id": "x", "case": "c1", "by": "r", "time": 1}', "text"),
+        ("[" * 50_000, ""),
+    ],
+)
+def test_a_record_of_another_kind_is_refused_with_its_reason(tmp_path: Path, text: str, why: str) -> None:
+    made = opened(tmp_path)
+    inbox_of(tmp_path).mkdir()
+    place = inbox_of(tmp_path) / "0000000000001-bad.json"
+    place.write_text(text)
+    (line,) = take_inbox(made)
+    assert why in line
+    assert why in place.with_suffix(".why").read_text()
+    made.close()
+
+
+def test_a_verdict_of_an_older_release_has_no_kind(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    (case,) = made.pipeline.book.cases
+    inbox_of(tmp_path).mkdir()
+    (inbox_of(tmp_path) / "0000000000001-v1.json").write_text(verdict("dismissed", "test", case=case).model_dump_json())
+    assert "in force" in take_inbox(made)[0]
+    assert made.pipeline.book.cases[case].status == "dismissed"
+    made.close()
 
 
 def test_a_proof_of_presence_goes_from_the_inbox_into_the_journal_and_counts_once(tmp_path: Path) -> None:

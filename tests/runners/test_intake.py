@@ -125,4 +125,4 @@ def test_parties_are_kept_by_case_and_the_last_word_counts(tmp_path: Path) -> No
     add_party(tmp_path, first.model_copy(update={"case": "c2"}), NOW)
     add_party(tmp_path, first.model_copy(update={"role": "up_line"}), NOW + 1)
     assert [(one.case, one.role) for one in parties_of(tmp_path)] == [("c1", "up_line"), ("c2", "intermediary")]
-    assert [one.role for one in parties_of(tmp_path, "c1")] == ["up_line"]
+    assert [one.role for one in parties_of(tmp_path, ["c1"])] == ["up_line"]

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchbill.cases.book import CaseBook, Signal
+from watchbill.cases.book import CaseBook
+from watchbill.cases.case import Signal
 from watchbill.cases.verdicts import Verdict
 from watchbill.core.settings import RiskSettings, Settings
 from watchbill.detectors.base import CONFIRMED, SUSPECTED

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from watchbill.casedb.store import CaseStore
+from watchbill.cases.acts import CaseAct
+from watchbill.cases.verdicts import Verdict
 from watchbill.commands.proof import seal_now
-from watchbill.core.errors import SettingsError
+from watchbill.core.errors import RefusedError, SettingsError
 from watchbill.inquiry.complaints import book_of
 from watchbill.ledger.reader import Ledger
 from watchbill.ledger.verify import verify
 from watchbill.ledger.witnessed import check_against, notes_in
+from watchbill.runners.clock import SystemClock
 from watchbill.runners.config import load_config
+from watchbill.runners.delivery import deliver, said_now
 from watchbill.runners.live import LiveRunner
 from watchbill.web.door import open_door
 
@@ -200,3 +205,33 @@ def test_settings_that_are_wrong_say_so(tmp_path: Path) -> None:
     (tmp_path / "w.toml").write_text("hom = 'x'\n")
     with pytest.raises(SettingsError, match="hom is not a setting"):
         load_config(tmp_path / "w.toml")
+
+
+def test_what_people_do_meanwhile_stands_in_the_database_that_settings_name(place: Path) -> None:
+    home, clock = place / "home", SystemClock()
+    url = f"sqlite:///{place / 'elsewhere.sqlite'}"
+    (place / "watchbill.toml").write_text(SETTINGS + f'[cases]\nurl = "{url}"\n')
+    running = Running(place)
+    try:
+        (place / "in" / "a.ndjson").write_bytes(lines(1))
+        until(lambda: Ledger(home).height > 1)
+        given = {"account": "a1", "verdict": "confirmed", "reason": "owner", "by": "r1"}
+        assert deliver(home, said_now(given, clock, Verdict), clock, 20)["in_force"]
+        until(lambda: (home / "cases.ndjson").exists() and "confirmed" in (home / "cases.ndjson").read_text())
+        (row,) = [json.loads(line) for line in (home / "cases.ndjson").read_text().splitlines()]
+        words: dict[str, Any] = {"case": row["id"], "by": "r1", "act": "assign", "to": "r2"}
+        assert deliver(home, said_now(words, clock, CaseAct), clock, 20)["in_force"]
+        with pytest.raises(RefusedError, match="confirmed takes no review"):
+            deliver(home, said_now(words | {"act": "review", "to": ""}, clock, CaseAct), clock, 20)
+
+        def written() -> bool:
+            store = CaseStore(url, write=False)
+            try:
+                return [one["what"] for one in store.history(row["id"])] == ["opened", "confirmed", "assign"]
+            finally:
+                store.close()
+
+        until(written)
+        assert not (home / "cases.sqlite").exists()
+    finally:
+        running.end()

@@ -107,7 +107,7 @@ def test_cases(places: tuple[Path, Path], records: dict[int, dict[str, Any]]) ->
         assert set(row) == {
             "id", "seq", "opened", "updated", "status", "kind", "accounts", "devices", "posterior", "reasons", "for_person",
             "tenancies", "persons", "items", "complete_records", "tier",
-            "verdicts", "rounds", "unattended", "by_cost",  # ours beyond the contract: docs/records.md
+            "verdicts", "rounds", "unattended", "by_cost", "assigned", "due", "first_look_ms", "merged", "related", "people",  # ours beyond the contract: docs/records.md
         }  # fmt: skip
         assert row["opened"] == records[row["seq"]]["time"]
         assert row["updated"] >= row["opened"]
@@ -115,7 +115,9 @@ def test_cases(places: tuple[Path, Path], records: dict[int, dict[str, Any]]) ->
         assert row["status"] in {"open", "contained"}
         assert row["tier"] in {"none", "serious", "especially serious"}
         assert 0 <= row["posterior"] <= 1
-        assert row["accounts"] == [records[row["seq"]]["account"]]
+        assert row["accounts"][0] == records[row["seq"]]["account"]
+        assert len(row["accounts"]) == 1 + len(row["merged"])
+        assert row["kind"] == "ring" or not row["merged"]
         for reason in (*row["reasons"], *row["for_person"]):
             assert set(reason) == {"detector", "nats", "text_zh", "text_en", "records"}
             assert reason["text_zh"]
@@ -266,3 +268,14 @@ def test_files_are_replaced_in_one_step(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"名": START}
     assert (tmp_path / "b.ndjson").read_text() == '{"a": 0}\n'
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.ndjson"]
+
+
+def test_an_intervention_is_published_under_the_case_that_its_own_became_part_of(tmp_path: Path) -> None:
+    made = OutputFiles(tmp_path)
+    rows = [{"seq": seq, "account": "甲", "case": case} for seq, case in enumerate(("c1", "c2", None))]
+    made.say(rows)
+    made.parts.mkdir(parents=True, exist_ok=True)
+    made.mark(3)
+    made.publish(tmp_path / "out", {"c2": "c1"})
+    assert [row["case"] for row in lines(tmp_path / "out" / "interventions.ndjson")] == ["c1", "c1", None]
+    assert [row["case"] for row in lines(tmp_path / "interventions.ndjson")] == ["c1", "c2", None]

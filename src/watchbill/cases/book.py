@@ -5,107 +5,61 @@ Pure: changes of standing and verdicts in, cases out; the same in the same order
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from watchbill.cases.case import (
+    CLOSED,
+    CONTAINED_AT,
+    ENGINE,
+    OPEN_AT,
+    RUNNING,
+    SETTLED,
+    SUSPENDED,
+    TIES_MAX,
+    Case,
+    Entries,
+    Signal,
+    write,
+)
+from watchbill.cases.clocks import begin, hurry, look_at
+from watchbill.cases.fair import correct, settle
+from watchbill.cases.gather import Ties, may_join, part, put_together, ring_said
 from watchbill.cases.kinds import SPOKE_NATS, kind_of
 from watchbill.context.lone import device_of
+from watchbill.core.settings import CaseSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from watchbill.cases.verdicts import Verdict
 
-CONTAINED_AT: Final = 2
-"""Standing (index into responses.policy.STEPS) from which an account is held in some way: ask_reason."""
-OPEN_AT: Final = 3
-"""Standing from which a case is opened: step_up. Being asked for a reason is no file on somebody."""
-SUSPENDED: Final = 6
 OPEN_BY: Final = frozenset({"canary", "roster"})
 """Families whose word opens a case from ask_reason on: their events are rare enough for a person to look at each."""
 TAKES_BACK: Final = "unexplained"
 """The detector whose evidence a late reason takes back."""
 WORSE_NATS: Final = float(np.log(10.0))
 """A dismissed case opens again when a detector speaks ten times as strongly as it had, or a higher step is reached."""
-CLOSED: Final = frozenset({"dismissed", "closed"})
 TOLD_MAX: Final = 10_000
 
 
-@dataclass(frozen=True)
-class Signal:
-    """A change of standing with what was known at that event.
-
-    Attributes:
-        seq, time, account: of the record. old, new: steps (index). since: epoch ms, first unexplained record of the run.
-        records: unexplained records since then. posterior: 0-1. base: the same without what verdicts moved. evidence:
-        detector id -> nats. devices: unregistered devices used. persons_of_account: how many hold it. role: name.
-        for_person: what speaks for the person, as `scoring.reasons` gives it. shadow: what shadow detectors said, nats.
-    """
-
-    seq: int
-    time: int
-    account: str
-    old: int
-    new: int
-    since: int
-    records: int
-    posterior: float
-    evidence: Mapping[str, float]
-    devices: tuple[str, ...] = ()
-    persons_of_account: int = 1
-    role: str = ""
-    taken_back: bool = False
-    base: float | None = None
-    for_person: tuple[Mapping[str, Any], ...] = ()
-    shadow: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Case:
-    """One case; `reasons` holds per detector the most nats seen and the records at that moment.
-
-    `status`: open, contained (its step is over), confirmed, dismissed, or closed (confirmed and settled). `bar` is what a
-    dismissed case must pass to open again: {"step", "nats"}. `verdicts` are the persons' words, in order, each with the
-    `round` (openings so far) and what had spoken. `shadow`: as `reasons`, of shadow detectors; it decides nothing. `unattended`: suspensions that ended because nobody looked in time.
-    """
-
-    id: str
-    seq: int
-    opened: int
-    updated: int
-    account: str
-    kind: str
-    posterior: float
-    since: int
-    until: int
-    records: int
-    status: str = "open"
-    step_worst: int = 0
-    running: bool = True
-    counted: int = 0
-    devices: list[str] = field(default_factory=list)
-    reasons: dict[str, tuple[float, int]] = field(default_factory=dict)
-    role: str = ""
-    base: float = 0.0
-    round: int = 1
-    unattended: int = 0
-    for_person: list[dict[str, Any]] = field(default_factory=list)
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    bar: dict[str, Any] = field(default_factory=dict)
-    shadow: dict[str, tuple[float, int]] = field(default_factory=dict)
-
-
 class CaseBook:
-    """All cases, by account; at most one open case an account. `families`: detector id -> family."""
+    """All files, one an account; files that were put together are one case (`whole`), named by its first.
 
-    def __init__(self, families: Mapping[str, str] | None = None) -> None:
+    `families`: detector id -> family. `corrected`: corrections since somebody last took them (`runners.judging`).
+    """
+
+    def __init__(self, families: Mapping[str, str] | None = None, settings: CaseSettings | None = None) -> None:
         self.families = dict(families or {})
+        self.settings = settings or CaseSettings()
         self.cases: dict[str, Case] = {}
         self._open: dict[str, str] = {}
+        self._parts: dict[str, list[str]] = {}
+        self.ties = Ties()
         self.told: dict[str, None] = {}
-        """Ids of the last verdicts and proofs from outside the records, so that one that comes twice counts once."""
+        """Ids of the last things said from outside the records (verdicts, work on cases, proofs): one that comes twice counts once."""
+        self.corrected: list[dict[str, Any]] = []
 
     def take(self, signal: Signal) -> str | None:
         """Note a change of standing; the id of the case that it belongs to, if any."""
@@ -116,15 +70,36 @@ class CaseBook:
             case = self._start(signal)
         elif case.status in CLOSED:
             if not self._worse(case, signal):
-                return case.id
+                _step(case, signal)
+                return self.lead(case).id
             _reopen(case, signal)
+            begin(case, signal.time, self.settings)
+            self.lead(case).reviewing = False
+            write(case, "reopened", signal.seq, signal.time)
         self._gather(case, signal)
+        _step(case, signal)
+        hurry(case, signal.new, signal.time, self.settings)
         if case.status != "confirmed":
             if signal.new < CONTAINED_AT <= signal.old and case.status == "open":
                 case.status = "contained"
             elif signal.new >= CONTAINED_AT:
                 case.status, case.running, case.counted = "open", True, signal.records
-        return case.id
+        self._join(case, signal)
+        return self.lead(case).id
+
+    def _join(self, case: Case, signal: Signal) -> None:
+        """Put cases together that evidence alone ties (cases/gather.py); the earliest stays the first."""
+        self.ties.add(case)
+        if not ring_said(case):
+            return
+        for _, name in self.ties.beside(case):
+            other = self.cases[name]
+            mine, others = self.whole(case.id), self.whole(name)
+            if mine[0] is others[0] or not ring_said(other) or not may_join(mine, others):
+                continue
+            if (others[0].seq, others[0].id) < (mine[0].seq, mine[0].id):
+                mine, others = others, mine
+            self.put_together(mine, others, signal.seq, signal.time)
 
     def _gather(self, case: Case, signal: Signal) -> None:
         case.updated = max(case.updated, signal.time)
@@ -137,6 +112,7 @@ class CaseBook:
         case.step_worst = max(case.step_worst, signal.new)
         case.unattended += int(signal.old == SUSPENDED and 0 < signal.new < CONTAINED_AT and not signal.taken_back)
         case.devices += [device for device in signal.devices if device not in case.devices]
+        case.lines += [line for line in signal.lines if line not in case.lines][: TIES_MAX - len(case.lines)]
         case.for_person = [dict(one) for one in signal.for_person]
         for name, nats in signal.evidence.items():
             if nats > case.reasons.get(name, (SPOKE_NATS, 0))[0]:
@@ -160,7 +136,7 @@ class CaseBook:
         `records` counts since the evidence began; when it begins anew the case's run is over, until standing rises again.
         """
         case = self.cases.get(self._open.get(account, ""))
-        if case is None or seq < case.seq or case.status in CLOSED:
+        if case is None or seq < case.seq or case.status in SETTLED:
             return
         case.running = case.running and records >= case.counted
         if case.running:
@@ -175,24 +151,91 @@ class CaseBook:
         """
         if not self.hear(verdict.id):
             return None
-        case = self.cases.get(verdict.case) or self.cases.get(self._open.get(verdict.account, ""))
-        if case is None:
+        files = self.whole(verdict.case) or self._alone(verdict, seq)
+        if not files:
             if verdict.verdict != "confirmed" or not verdict.account:
                 return None
-            case = self._begin(verdict.account, seq, verdict.time)
+            files = [self._begin(verdict.account, seq, verdict.time)]
+        look_at(files, verdict.time)
+        files[0].reviewing, files[0].due_set = False, False
+        for case in files:
+            self._word(case, verdict, seq)
+        return files[0]
+
+    def _alone(self, verdict: Verdict, seq: int) -> list[Case]:
+        """The file of an account that a verdict names: a word about one of several takes it out of their case."""
+        files = self.of(verdict.account)
+        if files and len(self.whole(files[0].id)) > 1:
+            self.part(files[0], seq, verdict.time, verdict.by)
+        return files
+
+    def _word(self, case: Case, verdict: Verdict, seq: int) -> None:
         case.verdicts.append({
             **verdict.model_dump(exclude={"case", "account"}), "seq": seq, "round": case.round, "posterior": case.base,
             "detectors": sorted(case.reasons),
         })  # fmt: skip
-        case.updated = max(case.updated, verdict.time)
+        case.updated, case.due = max(case.updated, verdict.time), 0
         if verdict.verdict == "confirmed":
             case.status, case.kind = "confirmed", verdict.reason
         elif verdict.verdict == "dismissed":
-            nats = {name: most for name, (most, _) in case.reasons.items()}
-            case.status, case.running, case.bar = "dismissed", False, {"step": case.step_worst, "nats": nats}
+            self.put_away([case], "dismissed")
+            case.step = 0
         else:
-            case.status, case.running, case.bar = "closed", False, {}
-        return case
+            case.status, case.running, case.bar, case.step = "closed", False, {}, 0
+        write(case, verdict.verdict, seq, verdict.time, verdict.by, reason=verdict.reason, note=verdict.note)
+        if verdict.verdict == "dismissed":
+            settle(case, seq, verdict.time)
+            self.corrected += correct(case, seq, verdict.time, verdict.by, verdict.reason)
+
+    def put_away(self, files: Sequence[Case], status: str = "archived") -> None:
+        """Dismiss or archive files: each opens again when it is worse than now (`_worse`)."""
+        files[0].reviewing = False
+        for case in files:
+            if case.status in RUNNING or status == "dismissed":
+                nats = {name: most for name, (most, _) in case.reasons.items()}
+                case.status, case.bar, case.due = status, {"step": case.step_worst, "nats": nats}, 0
+                case.running = case.running and status == "archived"
+
+    def take_corrected(self) -> list[dict[str, Any]]:
+        """Corrections that people are owed since the last call."""
+        made, self.corrected = self.corrected, []
+        return made
+
+    # -- cases of several files --------------------------------------------------------------------------------
+
+    def lead(self, case: Case) -> Case:
+        """The first file of the case that a file belongs to."""
+        return self.cases[case.into] if case.into else case
+
+    def whole(self, case: str) -> list[Case]:
+        """The files of a case, its first one first; the id of any of them will do. Nothing for an id that is not there."""
+        found = self.cases.get(case)
+        if found is None:
+            return []
+        lead = self.lead(found)
+        return [lead, *(self.cases[name] for name in self._parts.get(lead.id, ()))]
+
+    def leads(self) -> list[Case]:
+        """The first file of each case, in order of opening."""
+        return [case for case in self.cases.values() if not case.into]
+
+    def put_together(
+        self, mine: Sequence[Case], others: Sequence[Case], seq: int, time: int, by: str = ENGINE, **why: str
+    ) -> None:
+        """As `gather.put_together`, and the book knows of it."""
+        put_together(mine, others, seq, time, by, **why)
+        self._index()
+
+    def part(self, leaving: Case, seq: int, time: int, by: str) -> None:
+        """As `gather.part`, and the book knows of it."""
+        part(self.whole(leaving.id), leaving, seq, time, by)
+        self._index()
+
+    def _index(self) -> None:
+        self._parts = {}
+        for case in self.cases.values():
+            if case.into:
+                self._parts.setdefault(case.into, []).append(case.id)
 
     def _opens(self, signal: Signal) -> bool:
         """Whether a change of standing is worth a file: a step that stops somebody, or a clue that is nearly proof."""
@@ -221,6 +264,8 @@ class CaseBook:
         )  # fmt: skip
         self.cases[case.id] = case
         self._open[account] = case.id
+        begin(case, time, self.settings)
+        write(case, "opened", seq, time)
         return case
 
     @property
@@ -229,7 +274,7 @@ class CaseBook:
         return list(self._open)
 
     def hear(self, identity: str) -> bool:
-        """Note the id of what was said from outside the records; False when it came before."""
+        """Note the id of what was said from outside the records; False when it came before. Of the oldest nothing is known any more."""
         if identity in self.told:
             return False
         self.told[identity] = None
@@ -237,16 +282,18 @@ class CaseBook:
             del self.told[next(iter(self.told))]
         return True
 
-    def proven(self, account: str, *, over: bool) -> str | None:
+    def proven(self, account: str, seq: int, time: int, *, over: bool) -> str | None:
         """The account proved presence from outside the records; `over`: its step is. The id of its case, if any."""
         for case in self.of(account):
-            if over and case.status == "open":
-                case.status = "contained"
-            return case.id
+            write(case, "proven", seq, time, over=over)
+            if over:
+                case.step = 0
+                case.status = "contained" if case.status == "open" else case.status
+            return self.lead(case).id
         return None
 
     def of(self, account: str) -> list[Case]:
-        """The cases of an account (one at most)."""
+        """The file of an account (one at most)."""
         case = self.cases.get(self._open.get(account, ""))
         return [] if case is None else [case]
 
@@ -256,16 +303,28 @@ class CaseBook:
 
     def snapshot(self) -> list[dict[str, Any]]:
         """JSON-able cases (`told` apart)."""
-        return [asdict(case) for case in self.cases.values()]
+        return [_plain(case) for case in self.cases.values()]
 
     def restore(self, saved: list[dict[str, Any]], told: list[str] | None = None) -> None:
         """The inverse of `snapshot`."""
-        self.cases, self._open, self.told = {}, {}, dict.fromkeys(told or [])
+        self.cases, self._open, self.told, self.corrected = {}, {}, dict.fromkeys(told or []), []
         for item in saved:
             pairs = {part: _pairs(item.get(part, {})) for part in ("reasons", "shadow")}
-            case = Case(**{**item, **pairs})
+            case = Case(**_plain(Case(**{**item, **pairs})))  # what was saved stays as it was
+            _inherit(case)
             self.cases[case.id] = case
             self._open[case.account] = case.id
+        self._index()
+        self.ties = Ties(self.cases.values())
+
+
+def _plain(case: Case) -> dict[str, Any]:
+    """A file as JSON-able parts of its own (dataclasses.asdict takes ten times as long); what never changes is shared."""
+    out: dict[str, Any] = {}
+    for name, value in vars(case).items():
+        out[name] = [*value] if isinstance(value, list) else {**value} if isinstance(value, dict) else value
+    out["appeals"] = [{**one} for one in case.appeals]  # the one list whose entries change
+    return out | {"history": Entries(case.history)}
 
 
 def _pairs(saved: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
@@ -273,9 +332,31 @@ def _pairs(saved: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
 
 
 def _reopen(case: Case, signal: Signal) -> None:
-    """A new round of a case that a person had put away: what it showed before stays in its verdicts."""
+    """A new round of a case that a person had put away: what was judged stays in its verdicts, what was not goes on counting."""
+    unjudged = case.status == "archived"
     case.round += 1
     case.status, case.running, case.bar = "open", True, {}
+    if unjudged:
+        return
     case.reasons, case.shadow, case.step_worst, case.records, case.counted = {}, {}, 0, 0, 0
     case.posterior, case.base = 0.0, 0.0
     case.since = case.until = signal.since or signal.time
+
+
+def _inherit(case: Case) -> None:
+    """A file of a release that kept no history: it begins with what is known."""
+    case.begun = case.begun or case.opened
+    if case.history:
+        return
+    write(case, "opened", case.seq, case.opened)
+    for one in case.verdicts:
+        write(case, one["verdict"], one["seq"], one["time"], one["by"], reason=one["reason"], note=one["note"])
+
+
+def _step(case: Case, signal: Signal) -> None:
+    """Note in the history that a step was taken or ended, and which detectors spoke."""
+    case.step = signal.new
+    spoke = sorted(name for name, nats in signal.evidence.items() if nats > SPOKE_NATS)
+    write(
+        case, "step", signal.seq, signal.time, old=signal.old, new=signal.new, spoke=spoke, taken_back=signal.taken_back
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watchbill.cases.book import Case
+    from watchbill.cases.case import Case
 
 
 def judged(cases: Iterable[Case]) -> list[dict[str, Any]]:

@@ -12,6 +12,16 @@ HomeOption = typer.Option(None, "--home", help="The home (default: WATCHBILL_HOM
 JsonOption = typer.Option(False, "--json", help="Print JSON.")
 
 
+def group(app: typer.Typer, name: str, text: str = "", *, alone: bool = False) -> typer.Typer:
+    """The group of commands of this name: several files may add to it. `alone`: its name by itself is a command too."""
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
+    made = typer.Typer(no_args_is_help=not alone, help=text or None)
+    app.add_typer(made, name=name)
+    return made
+
+
 def home_of(home: Path | None) -> Path:
     """The home that a command means."""
     return home or Path(os.environ.get("WATCHBILL_HOME") or "watchbill-home")

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from watchbill.cases.parties import LINKS, ROLES, TARGETS, Party, link_of, missing
+from watchbill.cases.sheet import row_named
 from watchbill.commands.common import HomeOption, JsonOption, print_json
 from watchbill.commands.show import ledger_home, read_lines, say, table
 from watchbill.core.errors import NotFoundError, SettingsError
@@ -39,8 +40,7 @@ def add_command(
     from watchbill.runners.intake import add_party, parties_of
 
     place = ledger_home(home)
-    if case not in {row["id"] for row in read_lines(place / "cases.ndjson")}:
-        raise NotFoundError("there is no such case", where="case party", todo="`watchbill cases` lists them")
+    files = _files(place, case)
     said = {
         "id": party or "p" + hashlib.sha256(f"{case} {name}".encode()).hexdigest()[:8], "case": case, "role": role, "name": name,
         "by": by, "links": [link_of(one) for one in link], "note": note,
@@ -51,7 +51,7 @@ def add_command(
         raise SettingsError(
             fault_of(error), where="case party add", todo="`watchbill case party add --help` has the words"
         ) from error
-    if party and party not in {one.id for one in parties_of(place, case)}:
+    if party and party not in {one.id for one in parties_of(place, files)}:
         raise NotFoundError(
             "there is no such party in this case", where="--id", todo="`watchbill case party list` has them"
         )
@@ -62,6 +62,12 @@ def add_command(
         say(f"{told.id}: {ROLES[told.role]}")
 
 
+def _files(home: Path, case: str) -> list[str]:
+    """The ids under which parties of a case may stand: its own, and of the cases that became part of it."""
+    row = row_named(read_lines(home / "cases.ndjson"), case, "case party")
+    return [row["id"], *row.get("merged", ())]
+
+
 def list_command(
     case: str = typer.Argument("", metavar="CASE", help="One case; all when left out."),
     home: Path | None = HomeOption,
@@ -70,7 +76,8 @@ def list_command(
     """The parties of a case, with what ties them."""
     from watchbill.runners.intake import parties_of
 
-    held = parties_of(ledger_home(home), case)
+    place = ledger_home(home)
+    held = parties_of(place, _files(place, case) if case else ())
     if as_json:
         print_json({"parties": [one.model_dump() for one in held], "missing": missing(held)})
         return

@@ -162,7 +162,9 @@ def tried(
         raise SettingsError("lies in the home, which stays as it is", where="--work", todo="Give another folder")
     given = {"begin": since} if since is not None else {}
     given |= {"end": until} if until is not None else {}
-    accounts = {row["id"]: who for row in read_lines(home / "cases.ndjson") if (who := _whose(row))}
+    rows = read_lines(home / "cases.ndjson")
+    accounts = {row["id"]: who for row in rows if (who := _whose(row))}
+    accounts |= {one["case"]: one["account"] for row in rows for one in row.get("people", ())}  # files of merged cases
     wanted = Wanted(settings_in_force(home), load_config(config).engine, accounts=accounts, **given)
     return Tryout(home, wanted, SystemClock(), work=work).run(told, stop).report
 

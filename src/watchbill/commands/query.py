@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from watchbill.commands.common import HomeOption, JsonOption, print_json
+from watchbill.cases.sheet import row_named, row_overdue, row_untold
+from watchbill.commands.common import HomeOption, JsonOption, group, print_json
 from watchbill.commands.party import party_app
 from watchbill.commands.show import ledger_home, percent, read_json, read_lines, say, table, time_ms, when
-from watchbill.core.errors import NotFoundError
+from watchbill.ledger.keys import is_seeded
+from watchbill.runners.clock import SystemClock
 
 if TYPE_CHECKING:
     from watchbill.inquiry.exposure import Gap, Saw, WhoSaw
@@ -26,16 +28,11 @@ def register(app: typer.Typer) -> None:
     app.command("who-saw")(who_saw_command)
     app.command("verify")(verify_command)
     app.command("status")(status_command)
-    app.command("cases")(cases_command)
-    one = typer.Typer(no_args_is_help=True, help="One case.")
+    many = group(app, "cases", alone=True)
+    many.callback(invoke_without_command=True)(cases_command)
+    one = group(app, "case", "One case.")
     one.command("show")(case_show_command)
     one.add_typer(party_app(), name="party")
-    one.callback()(_one_case)
-    app.add_typer(one, name="case")
-
-
-def _one_case() -> None:
-    """One case."""
 
 
 # --- what an account saw, who saw a customer ---------------------------------------------------------------------------
@@ -215,6 +212,13 @@ def _say_status(said: dict[str, Any]) -> None:
     say(
         f"roles not judged by reasons: {closed}; groups closed {gates.get('groups_closed', 0)}, feeds gated {gates.get('feeds_gated', 0)}"
     )
+    if desk := said.get("desk"):
+        counts = ", ".join(f"{count:,} {status}" for status, count in desk["statuses"].items()) or "none"
+        say(
+            f"cases: {counts}; {desk['overdue']:,} overdue, {desk['untold']:,} persons not told, {desk['appeals_open']:,} open appeals"
+        )
+    if why := said.get("database", {}).get("why"):
+        say(why, style="yellow")
     actions = said.get("actions", {})
     if actions.get("awaiting_approval") or actions.get("dead"):
         text = f"{actions['awaiting_approval']:,} actions wait for a person, {actions['dead']:,} are dead letters"
@@ -227,13 +231,30 @@ def _say_status(said: dict[str, Any]) -> None:
 
 
 def cases_command(
-    status: str = typer.Option("", help="Only cases with this status (open, contained ...)."),
+    context: typer.Context,
+    status: str = typer.Option("", help="Only cases with this status (open, in_review, contained ...)."),
     kind: str = typer.Option("", help="Only cases of this kind (leased, owner, leaver ...)."),
+    late: bool = typer.Option(False, "--overdue", help="Only cases of which something is overdue."),
+    untold: bool = typer.Option(False, "--untold", help="Only cases with interrupted persons whom nobody told."),
+    assigned: str = typer.Option("", help="Only cases that this reviewer works on."),
     home: Path | None = HomeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """The cases as of the runner's last checkpoint, the likeliest first."""
-    said = cases_of(ledger_home(home), status, kind)
+    if context.invoked_subcommand is not None:
+        return
+    place = ledger_home(home)
+    said, now = cases_of(place, status, kind), clock_of_home(place)
+    wanted = [
+        row for row in said["cases"]
+        if not late or row_overdue(row, now)
+        if not untold or row_untold(row, now)
+        if not assigned or row.get("assigned") == assigned
+    ]  # fmt: skip
+    _say_cases(said | {"cases": wanted, "now": now}, as_json=as_json)
+
+
+def _say_cases(said: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(said)
         return
@@ -246,12 +267,22 @@ def cases_command(
             percent(c["posterior"]),
             c["persons"],
             c["items"],
+            c.get("assigned") or "",
+            f"{', '.join(late)} overdue" if (late := row_overdue(c, said["now"])) else when(c.get("due")),
             when(c["updated"]),
         )
         for c in said["cases"]
     ]
-    table("Cases", ("case", "kind", "status", "accounts", "#posterior", "#persons", "#items", "updated"), rows)
-    say(f"{len(rows):,} cases as of height {said['height']:,}")
+    columns = ("case", "kind", "status", "accounts", "#posterior", "#persons", "#items", "assigned", "due", "updated")
+    table("Cases", columns, rows)
+    untold = sum(len(row_untold(c, said["now"])) for c in said["cases"])
+    say(f"{len(rows):,} cases as of height {said['height']:,}; {untold:,} interrupted persons not told yet")
+
+
+def clock_of_home(home: Path) -> int:
+    """Epoch ms by which things are due: the wall clock of a live home, the last arrival of a replayed one."""
+    arrival = int(read_json(home / "status.json").get("arrival") or 0)
+    return arrival if is_seeded(home) else max(arrival, SystemClock().now_ms())
 
 
 def cases_of(home: Path, status: str = "", kind: str = "") -> dict[str, Any]:
@@ -283,10 +314,7 @@ def case_of(home: Path, case: str) -> dict[str, Any]:
         NotFoundError: there is no such case.
     """
     everything = cases_of(home)
-    for row in everything["cases"]:
-        if row["id"] == case:
-            return {"height": everything["height"], **row}
-    raise NotFoundError("there is no such case", where="case show", todo="`watchbill cases` lists them")
+    return {"height": everything["height"], **row_named(everything["cases"], case, "case show")}
 
 
 def _say_case(said: dict[str, Any]) -> None:
@@ -298,6 +326,7 @@ def _say_case(said: dict[str, Any]) -> None:
     rows += [("for", r["text_en"], f"{r['nats']:+.1f}", r["records"]) for r in said["for_person"]]
     table("Evidence", ("side", "what", "#nats", "#records"), rows)
     _say_tenancies(said["tenancies"])
+    _say_desk(said)
     for one in said.get("verdicts", []):
         note = f": {one['note']}" if one["note"] else ""
         say(f"{when(one['time'])} {one['by']} said {one['verdict']}, {one['reason']}{note}")
@@ -307,6 +336,22 @@ def _say_case(said: dict[str, Any]) -> None:
         f"{said['persons']:,} persons, {said['items']:,} items, {said['complete_records']:,} complete records; tier: {said['tier']}"
     )
     say("A case is evidence, not a judgement: a person decides anything that lasts.")
+
+
+def _say_desk(said: dict[str, Any]) -> None:
+    """Who works on it, what may belong to it, who was told, appeals."""
+    if said.get("assigned") or said.get("due"):
+        say(f"assigned to {said.get('assigned') or 'nobody'}, due {when(said.get('due')) or 'at no time'}")
+    for one in said.get("related", []):
+        say(f"shares a {one['why']} with case {one['case']} (`watchbill case merge` puts them together)")
+    for person in said.get("people", []):
+        if person["interrupted"] and not person["told"]:
+            why = f"delayed until {when(person['delayed']['until'])}" if person["delayed"] else "not told yet"
+            say(f"{person['account']}: {why}", style="yellow")
+        for appeal in person["appeals"]:
+            say(
+                f"{person['account']}: appeal {appeal['outcome']}, with {appeal['to'] or 'nobody'}, due {when(appeal['due'])}"
+            )
 
 
 def _say_tenancies(tenancies: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import typer
 from pydantic import ValidationError
 
-from watchbill.cases.verdicts import DISMISSALS, KINDS
+from watchbill.cases.verdicts import DISMISSALS, KINDS, Verdict
 from watchbill.commands.common import HomeOption, JsonOption, print_json
 from watchbill.commands.show import ledger_home, say
 from watchbill.core.errors import SettingsError
@@ -42,7 +42,7 @@ def verdict_command(
         "reason": reason or ("settled" if verdict == "lifted" else ""),
     }  # fmt: skip
     try:
-        told = said_now(given, clock)
+        told = said_now(given, clock, Verdict)
     except ValidationError as error:
         raise SettingsError(fault_of(error), where="verdict", todo=_REASONS) from error
     said = deliver(place, told, clock)

@@ -10,6 +10,8 @@ WatchbillError
 +- LimitError       a stated limit was reached
 +- ActionError      another system could not be told; the outbox tries again, or keeps it as a dead letter
 +- NotFoundError    a case, an account or a subject that is not there
++- RefusedError     what somebody wanted to do is not legal as things stand
++- StoreError       the database of cases cannot be read or written
 """
 
 from __future__ import annotations
@@ -84,3 +86,11 @@ class ActionError(WatchbillError):
 
 class NotFoundError(WatchbillError):
     """What was asked for is not there."""
+
+
+class RefusedError(WatchbillError):
+    """What somebody wanted to do is not legal as things stand; nothing was changed."""
+
+
+class StoreError(WatchbillError):
+    """The database of cases cannot be read or written; the journal holds everything."""

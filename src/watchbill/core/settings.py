@@ -324,6 +324,19 @@ class InquirySettings(Section):
         return self
 
 
+class CaseSettings(Section):
+    """Until when people should have looked at a case, told the person and decided an appeal, and who may decide."""
+
+    first_look_suspended_minutes: float = Field(default=15.0, gt=0, le=1440)
+    first_look_hours: float = Field(default=24.0, gt=0, le=24 * 30)
+    appeal_hours: float = Field(default=24.0, gt=0, le=24 * 30)
+    appeal_reviewers: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(), max_length=1_000
+    )
+    appeal_contact: str = Field(default="", max_length=200)
+    delay_roles: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ("security_lead", "legal_lead")
+
+
 class LimitSettings(Section):
     """What nobody can make grow without a bound."""
 
@@ -347,6 +360,7 @@ class Settings(Section):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     inquiry: InquirySettings = Field(default_factory=InquirySettings)
+    cases: CaseSettings = Field(default_factory=CaseSettings)
     masks: dict[str, dict[str, Level]] = Field(default_factory=default_masks)
     detectors_off: tuple[str, ...] = ()
     detectors_shadow: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watchbill.core.errors import NotFoundError
+from watchbill.cases.sheet import row_named
 from watchbill.inquiry.exposed import COLUMNS, conform, exposing
 from watchbill.inquiry.exposure import Gap, Saw, exposure_of
 from watchbill.inquiry.lonelooks import explained_lone, lone_looks
@@ -112,12 +112,8 @@ def _of_devices(home: Path, row: dict[str, Any], height: int, *, all_sessions: b
 
 
 def _case(home: Path, case: str, height: int) -> dict[str, Any]:
-    for row in case_lines(home):
-        if row["id"] == case and row["seq"] < height:
-            return row
-    raise NotFoundError(
-        "there is no such case", where="exposure", todo="`watchbill cases` lists them; check the height"
-    )
+    rows = [row for row in case_lines(home) if row["seq"] < height]
+    return dict(row_named(rows, case, f"exposure at height {height}"))
 
 
 def case_of(row: dict[str, Any], account: str) -> OneCase:

@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from watchbill import __version__
+from watchbill.cases.acts import APPEAL, CASE, TELL, VERDICT
 from watchbill.core.errors import LedgerError, LimitError
 from watchbill.inquiry.caseexposure import CaseExposure, exposure, hash_of
 from watchbill.inquiry.controls import DECISION, RELOAD, SETTINGS, SOURCE, control_rows
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 RECORDS_MAX: Final = 100_000
 TIMESTAMPS_MAX: Final = 20
 RULES: Final = "wb.rules"
-VERDICT: Final = "wb.verdict"
+PRESENCE: Final = "wb.presence"
+_DECIDED: Final = frozenset({VERDICT, CASE, TELL, APPEAL})
+"""What people said of a case; notes among reviewers stay in the house."""
 _ALWAYS: Final = (SETTINGS, SOURCE, RULES)
 _KEPT: Final = ((SETTINGS, "settings"), (RULES, "rules"))
 
@@ -66,7 +69,7 @@ class Report(ReportBase):
             "checkpoint": checkpoint_note(home, height)[1],
             "case.json": json_part(row),
             "exposure.json": json_part(_claims(home, answer, proofs, height)),
-            "interventions.ndjson": lines_part(_interventions(home, case)),
+            "interventions.ndjson": lines_part(_interventions(home, row)),
             "verdicts.ndjson": lines_part(_verdicts(home, wanted)),
             "detectors.json": json_part(versions()),
             "control.json": json_part(control_of(home, height).to_json()),
@@ -129,14 +132,27 @@ def _decisions(home: Path, case: dict[str, Any], proofs: Iterable[Proof], height
 def _controls(home: Path, case: dict[str, Any], height: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Control records that say how the case's looks are to be read, and what people decided about it."""
     latest: dict[str, tuple[int, str, dict[str, Any]]] = {}
+    proven = {row["id"] for row in _interventions(home, case) if "proof" in row}
     for seq, kind, extra in control_rows(home, height):
         said = json.loads(extra or "{}")
-        mine = said.get("case") == case["id"] or said.get("account") in case["accounts"]
-        if kind in _ALWAYS or (kind == RELOAD and said.get("table") == "parcels") or (kind == VERDICT and mine):
+        if (
+            kind in _ALWAYS
+            or (kind == RELOAD and said.get("table") == "parcels")
+            or (kind in _DECIDED and _about(case, said))
+            or (kind == PRESENCE and said.get("id") in proven)
+        ):
             yield seq, kind, said
         elif kind == RELOAD:
             latest[str(said.get("table"))] = (seq, kind, said)
     yield from latest.values()
+
+
+def _about(case: dict[str, Any], said: dict[str, Any]) -> bool:
+    """Whether a word is about a case: about one of its files, one of its accounts, or it stands among its verdicts."""
+    files = {case["id"], *case.get("merged", ())}
+    known = {one["id"] for one in case.get("verdicts", ())}
+    named = said.get("case") in files or said.get("other") in files
+    return named or said.get("account") in case["accounts"] or said.get("id") in known
 
 
 def _in_force(home: Path, controls: Iterable[tuple[int, str, dict[str, Any]]]) -> dict[str, bytes]:
@@ -170,13 +186,17 @@ def _timestamps(home: Path, height: int) -> dict[str, bytes]:
     return parts
 
 
-def _interventions(home: Path, case: str) -> Iterator[dict[str, Any]]:
+def _interventions(home: Path, case: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What was done in the case and in those that became part of it."""
+    files = {case["id"], *case.get("merged", ())}
     path = home / "interventions.ndjson"
     if path.exists():
         with path.open(encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
-                if row.get("case") == case:
+                who, of = row.get("account"), row.get("case")
+                # an account has one file, whichever case it was part of at the time
+                if (of in files) if who is None else (of is not None and who in case["accounts"]):
                     yield row
 
 

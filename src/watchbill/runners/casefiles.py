@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from watchbill.cases.case import status_of
+from watchbill.cases.sheet import Sheets, Standing, gathered, kind_of_files, none_known
 from watchbill.cases.tiers import tier_of
 from watchbill.context.lone import device_of
 from watchbill.core.settings import Settings
@@ -23,12 +25,12 @@ from watchbill.scoring.cost import by_cost
 from watchbill.scoring.reasons import CAP_NATS, against, contribution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from watchbill.cases.book import Case
+    from watchbill.cases.case import Case
     from watchbill.detectors.base import DetectorBase
 
 _NATS_OF_AN_EXPLAINED_LOOK: Final = 0.886
@@ -63,35 +65,51 @@ class Shown(NamedTuple):
 
 
 def case_rows(
-    home: Path, cases: Iterable[Case], detectors: Iterable[DetectorBase], settings: Settings | None = None
-) -> list[dict[str, Any]]:
-    """One row a case, in order of opening; `settings` are those by which costs are reported (None: the defaults)."""
+    home: Path, cases: Iterable[Case], detectors: Iterable[DetectorBase], settings: Settings | None = None,
+    standing: Callable[[str], Standing] = none_known,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row a case, in order of opening; `settings` are those by which costs are reported (None: the defaults).
+
+    Args:
+        standing: account -> its step and until when, for what the person is to be told.
+    """
     listed = sorted(cases, key=lambda case: (case.seq, case.id))
     if not listed:
         return []
     texts = {d.id: (d.text_en, d.text_zh) for d in detectors}
     ledger = Ledger(home)
-    asked = [
-        OneCase(c.id, c.account, c.kind, c.opened, c.updated, c.since, c.until)
-        for c in listed if not device_of(c.account)
-    ]  # fmt: skip
+    together = gathered(listed)
+    asked = [one for files in together for one in _asked(files)]
     split, prices = split_cases(home, asked, ledger.height), settings_at(home, ledger.height).inquiry
-    shown = _shown(ledger, listed, split)
-    policy = (settings or Settings()).policy
+    shown = _shown(ledger, together, split)
+    policy, desk = (settings or Settings()).policy, Sheets(together, standing)
     rows = []
-    for case, one in zip(listed, shown, strict=True):
-        row = _row(case, one, texts)
-        if case.id in split:
-            row["tenancies"] = [run.to_json(prices) for run in split[case.id].tenancies]
-        else:
-            whole = Tenancy("", case.since, case.until + 1, one.looks).to_json(prices)
-            row["tenancies"] = [whole | {"account": None, "device": device_of(case.account)}]
-        rows.append(row | {"by_cost": by_cost(case.posterior, one.looks, case.until - case.since, policy)})
+    for files, one in zip(together, shown, strict=True):
+        row = _row(files, one, texts)
+        for case in files:
+            if case.id in split:
+                row["tenancies"] += [run.to_json(prices) for run in split[case.id].tenancies]
+            else:
+                whole = Tenancy("", case.since, case.until + 1, one.looks).to_json(prices)
+                row["tenancies"] += [whole | {"account": None, "device": device_of(case.account)}]
+        span = max(case.until for case in files) - min(case.since for case in files)
+        rows.append(row | {"by_cost": by_cost(row["posterior"], one.looks, span, policy)} | desk.of(files))
     return rows
 
 
-def _shown(ledger: Ledger, cases: list[Case], split: dict[str, Split]) -> list[Shown]:
+def _asked(files: list[Case]) -> list[OneCase]:
+    """The files of a case as `exposure` sees them: all of the kind, and in the span of changes, of the whole case."""
+    kind = kind_of_files(files)
+    opened, updated = min(case.opened for case in files), max(case.updated for case in files)
+    return [
+        OneCase(case.id, case.account, kind, opened, updated, case.since, case.until)
+        for case in files if not device_of(case.account)
+    ]  # fmt: skip
+
+
+def _shown(ledger: Ledger, together: list[list[Case]], split: dict[str, Split]) -> list[Shown]:
     """What the listed looks of each case showed; the ledger is read once for all of them (once more for lone devices)."""
+    cases = [case for files in together for case in files]
     accounts = sorted({case.account for case in cases if case.id in split})
     begin = min(min(case.since, split[case.id].since if case.id in split else case.since) for case in cases)
     end = max(max(case.until + 1, split[case.id].until if case.id in split else 0) for case in cases)
@@ -108,12 +126,15 @@ def _shown(ledger: Ledger, cases: list[Case], split: dict[str, Split]) -> list[S
     seqs, times = looks.column(SEQ).to_numpy(), looks.column("time").to_numpy()
     explained = np.isin(seqs, known)
     rows, honest = [], []
-    for case in cases:
-        inside = (times >= case.since) & (times <= case.until)
-        mine = _of(looks, case.account) & inside
-        lone_rows = np.flatnonzero(mine & ~explained)
-        rows.append(np.flatnonzero(np.isin(seqs, split[case.id].sides.listed)) if case.id in split else lone_rows)
-        honest.append(int(np.count_nonzero(mine & explained)))
+    for files in together:
+        mine, good = np.zeros(0, np.int64), 0
+        for case in files:
+            inside = _of(looks, case.account) & (times >= case.since) & (times <= case.until)
+            listed = np.isin(seqs, split[case.id].sides.listed) if case.id in split else inside & ~explained
+            mine = np.union1d(mine, np.flatnonzero(listed))
+            good += int(np.count_nonzero(inside & explained))
+        rows.append(mine)
+        honest.append(good)
     counted = _exposed(ledger, looks, rows)
     return [Shown(*counted[number], mine.shape[0], honest[number]) for number, mine in enumerate(rows)]
 
@@ -153,24 +174,48 @@ def _explained(home: Path, accounts: list[str]) -> NDArray[np.int64]:
     return np.asarray(table.column("seq"), np.int64)
 
 
-def _row(case: Case, shown: Shown, texts: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    device = device_of(case.account)
+def _row(files: list[Case], shown: Shown, texts: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    lead = files[0]
+    lone = [device for case in files if (device := device_of(case.account))]
+    shadow = _most([case.shadow for case in files])
+    verdicts = {one["id"]: one for case in files for one in case.verdicts}
     return {
-        "id": case.id, "seq": case.seq, "opened": case.opened, "updated": case.updated, "status": case.status,
-        "kind": case.kind, "accounts": [] if device else [case.account],
-        "devices": [device, *(one for one in case.devices if one != device)] if device else case.devices,
-        "posterior": round(case.posterior, 6),
-        "reasons": against(case.reasons, texts), **({"shadow": against(case.shadow, texts)} if case.shadow else {}),
-        "for_person": _for_person(case, shown),
-        "verdicts": [{name: one[name] for name in _TOLD} for one in case.verdicts],
-        "rounds": case.round, "unattended": case.unattended, "tenancies": [],
-        "persons": shown.persons, "items": shown.items, "complete_records": shown.complete, "tier": tier_of(shown.items),
+        "id": lead.id, "seq": lead.seq, "opened": min(case.opened for case in files),
+        "updated": max(case.updated for case in files), "status": status_of(files), "kind": kind_of_files(files),
+        "accounts": [case.account for case in files if not device_of(case.account)],
+        "devices": list(dict.fromkeys([*lone, *(one for case in files for one in case.devices)])),
+        "posterior": round(max(case.posterior for case in files), 6),
+        "reasons": against(_most([case.reasons for case in files]), texts),
+        **({"shadow": against(shadow, texts)} if shadow else {}),
+        "for_person": _for_person(files, shown),
+        "verdicts": [
+            {name: one[name] for name in _TOLD}
+            for one in sorted(verdicts.values(), key=lambda one: (one["seq"], one["id"]))
+        ],
+        "rounds": max(case.round for case in files), "unattended": sum(case.unattended for case in files),
+        "tenancies": [], "persons": shown.persons, "items": shown.items, "complete_records": shown.complete,
+        "tier": tier_of(shown.items),
     }  # fmt: skip
 
 
-def _for_person(case: Case, shown: Shown) -> list[dict[str, Any]]:
-    """What spoke for the person at the last change of standing, and the explained looks of the span, counted exactly."""
-    rows = [dict(one) for one in case.for_person if one["detector"] != "explained_looks"]
+def _most(every: list[dict[str, tuple[float, int]]]) -> dict[str, tuple[float, int]]:
+    """Detector -> the most nats in any file, with the records at that moment."""
+    out: dict[str, tuple[float, int]] = {}
+    for reasons in every:
+        for name, pair in reasons.items():
+            if name not in out or pair > out[name]:
+                out[name] = pair
+    return out
+
+
+def _for_person(files: list[Case], shown: Shown) -> list[dict[str, Any]]:
+    """What spoke for a person at the last change of standing (of several the strongest; `people` has each one's), and the explained looks of the span, counted exactly."""
+    best: dict[str, dict[str, Any]] = {}
+    for case in files:
+        for one in case.for_person:
+            if one["detector"] != "explained_looks" and one["nats"] <= best.get(one["detector"], one)["nats"]:
+                best[one["detector"]] = dict(one)
+    rows = list(best.values())
     if shown.honest:
         nats = -min(CAP_NATS, shown.honest * _NATS_OF_AN_EXPLAINED_LOOK)
         text_en, text_zh = "looks in the same span that its work explains", "同期有正常业务理由的查询"

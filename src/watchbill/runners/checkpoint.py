@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION: Final = 5
-READS: Final = (4, 5)
-"""Versions that load: 4 has no proofs of presence (`Pipeline.restore` begins without any)."""
+VERSION: Final = 6
+READS: Final = (4, 5, 6)
+"""Versions that load: 4 has no proofs of presence (`Pipeline.restore` begins without any), 5 no life of cases (`CaseBook.restore`)."""
 _KEPT: Final = 2
 
 

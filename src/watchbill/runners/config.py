@@ -7,6 +7,7 @@ reference = "reference"
 [rules]                               # rules/settings.py: folder, and what rules may do
 [sources.desk]                        # one table a source: kind = "files" | "stdin" | "http", mapping ...
 [http]                                # web/ingest.py: host, port, certificate
+[cases]                               # runners/caseskept.py: url of the database of cases
 [presence]                            # web/presence.py: rp_id, origins, token_env ...
 [actions.idp]                         # one table an action: kind = "webhook" | "caep" | "command" | "notify" (docs/actions.md)
 [on_call]                             # actions = ["first", "second"]: who is paged, in order
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from watchbill.core.errors import SettingsError
+from watchbill.core.errors import SettingsError, StoreError
 from watchbill.core.settings import Section, Settings, fault_of, load_settings, parse_settings
 from watchbill.detectors.base import detector_ids
 from watchbill.notices.settings import FirmSettings, ReportSettings
@@ -56,6 +57,7 @@ _KNOWN: Final = (
     "on_call",
     "outbox",
     "decisions",
+    "cases",
     "checkpoint_seconds",
     "reload_seconds",
     "complaints_seconds",
@@ -85,6 +87,7 @@ class RunConfig:
     reload_seconds: float = 30.0
     complaints_seconds: float = 3600.0
     rules: RuleSource = field(default_factory=RuleSource)
+    cases_url: str = ""
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     on_call: tuple[str, ...] = ()
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
@@ -133,6 +136,7 @@ def load_config(path: Path) -> RunConfig:
         reload_seconds=_seconds(data, "reload_seconds", 30.0, path),
         complaints_seconds=_seconds(data, "complaints_seconds", 3600.0, path),
         rules=_rules(dict(_table(data, "rules", path)), base, path),
+        cases_url=_cases_url(_table(data, "cases", path), path),
         actions=actions,
         on_call=_on_call(_table(data, "on_call", path), actions, path),
         outbox=outbox,
@@ -141,6 +145,21 @@ def load_config(path: Path) -> RunConfig:
         firm=_section(FirmSettings, data, "firm", path),
         reports=_section(ReportSettings, data, "reports", path),
     )
+
+
+def _cases_url(table: Mapping[str, Any], path: Path) -> str:
+    """[cases] url; a password belongs into ~/.pgpass or PGPASSWORD, though one in the URL works."""
+    url = table.get("url", "")
+    if set(table) - {"url"} or not isinstance(url, str):
+        raise SettingsError("takes url, a text", where=f"{path.name} [cases]", todo="see docs/settings.md")
+    if url:
+        from watchbill.casedb.store import check_url
+
+        try:
+            check_url(url)
+        except StoreError as error:
+            raise SettingsError(error.what, where=f"{path.name} [cases] url", todo=error.todo) from None
+    return url
 
 
 def _on_call(table: dict[str, Any], actions: Mapping[str, Mapping[str, Any]], path: Path) -> tuple[str, ...]:

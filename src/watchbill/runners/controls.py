@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from watchbill.ledger.canonical import canonical
 from watchbill.records.schema import CONTROL_PREFIX, CONTROL_SOURCE
 from watchbill.runners.askrecords import DECISION, table_of
 
@@ -74,6 +75,12 @@ def with_controls(
         done = place
     parts.append(table.slice(done))
     return pa.concat_tables(parts).combine_chunks()
+
+
+def first_sent(table: pa.Table) -> bytes:
+    """Canonical bytes of the first record that a source sent."""
+    sent = table.filter(pc.not_equal(table.column("source"), CONTROL_SOURCE)).slice(0, 1)
+    return canonical(sent.combine_chunks(), None)[0].tobytes()
 
 
 def runs_of(table: pa.Table) -> Iterator[tuple[bool, int, int]]:

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
 from watchbill.inquiry.silence import Heard
-from watchbill.ledger.canonical import canonical
 from watchbill.ledger.files import Mark, read_mark
 from watchbill.ledger.frames import Frame, pack, pack_lines, unpack
 from watchbill.ledger.journal import Journal, read_from
@@ -31,14 +30,13 @@ from watchbill.records.validate import stamp_arrival
 from watchbill.rules.bundle import RuleSource, ruleset_of
 from watchbill.runners.askrecords import DECISION, table_of
 from watchbill.runners.checkpoint import CheckpointWriter, load_checkpoint
-from watchbill.runners.controls import Timed, control_rows, control_table, runs_of, with_controls
+from watchbill.runners.controls import Timed, control_rows, control_table, first_sent, runs_of, with_controls
 from watchbill.runners.counts import Counts
 from watchbill.runners.deciding import Decisions
-from watchbill.runners.judging import judge
+from watchbill.runners.judging import SAID, obey_people
 from watchbill.runners.lookup import sealed_lookup
 from watchbill.runners.outputs import OutputFiles
 from watchbill.runners.pipeline import Pipeline
-from watchbill.runners.proving import prove
 from watchbill.runners.references import Loaded, References, read_folder
 from watchbill.runners.ruleskept import RulesKept, read_snoozes
 from watchbill.runners.settingskept import SettingsKept
@@ -61,11 +59,13 @@ class Engine:
 
     `on_said` hears the changes of standing (rows of interventions.ndjson) of each step once they are durable, in order of
     seq; after a restart those after the last checkpoint come again, so a hearer counts each (seq, who, step) once.
+    `on_corrected` hears, just so, of corrections that people are owed (cases/fair.py), by (about, to).
     """
 
     def __init__(
         self, home: Path, settings: Settings | None, clock: Clock, *, limits: RecordLimits | None = None,
         replay: bool = False, on_said: Callable[[list[dict[str, Any]]], None] | None = None,
+        on_corrected: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> None:  # fmt: skip
         """Open a home and bring its state up to the journal; `settings` None = those in force stay.
 
@@ -80,11 +80,12 @@ class Engine:
         self.journal = Journal.open(home)
         self.outputs = OutputFiles(home)
         self.reading: set[str] = set()
+        self.cases_url = ""  # of the database of cases, "" = runners.caseskept.url_of decides
         self._writer = CheckpointWriter()
         self._begin()
         self.on_full: Callable[[str], None] = lambda _message: None
         self.on_step: Callable[[Columns, Output], None] = lambda _columns, _output: None
-        self.on_said = on_said or (lambda _rows: None)
+        self.on_said, self.on_corrected = on_said or (lambda _rows: None), on_corrected or (lambda _rows: None)
         self._control: list[tuple[str, dict[str, Any]]] = []
         self.timed: list[Timed] = []  # control records that wait for their arrival, by arrival
         self._seeded = not replay or self.journal.height > 0
@@ -312,7 +313,7 @@ class Engine:
         if table.num_rows == 0 and not batch.quarantined and not same:
             return None
         if not self._seeded and table.num_rows:
-            seed_days(self.home, _first_record(table))
+            seed_days(self.home, first_sent(table))
             self._seeded = True
         derived = int(batch.derived.sum()) if batch.derived is not None else 0
         moved = {
@@ -390,6 +391,8 @@ class Engine:
                 self.counts.interventions += len(said)
                 if said:
                     self.on_said(said)
+                if self.pipeline.book.corrected:
+                    self.on_corrected(self.pipeline.book.take_corrected())
             else:
                 whole = stop - start == table.num_rows
                 self._step_records(table if whole else table.slice(start, stop - start).combine_chunks(), seq + start)
@@ -417,11 +420,11 @@ class Engine:
 
     def _obey(self, kind: str, extra: str, seq: int) -> list[dict[str, Any]]:
         """Put a control record into force; the changes of standing that it makes."""
-        told = json.loads(extra or "{}")  # an erased record says nothing
-        if kind == "wb.verdict":
-            return judge(self.pipeline, told, seq)
-        if kind == "wb.presence":
-            return prove(self.pipeline, told, seq)
+        told = json.loads(extra or "{}")
+        if not told:
+            return []  # an erased record says nothing
+        if kind in SAID:
+            return obey_people(self.pipeline, kind, told, seq)
         if kind == DECISION:
             self.decisions.obey(told)
         if kind == "wb.settings":
@@ -486,12 +489,6 @@ class Engine:
         with suppress(OSError):
             self._writer.wait()
         self.journal.close()
-
-
-def _first_record(table: pa.Table) -> bytes:
-    """Canonical bytes of the first record that a source sent."""
-    sent = table.filter(pc.not_equal(table.column("source"), CONTROL_SOURCE)).slice(0, 1)
-    return canonical(sent.combine_chunks(), None)[0].tobytes()
 
 
 def _derived(part: pa.Table, moved: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from watchbill.cases.book import CLOSED
+from watchbill.cases.sheet import row_needs_records
 from watchbill.core.errors import LedgerError, LimitError, NotFoundError, SettingsError
 from watchbill.inquiry.controls import DECISION, read_controls
 from watchbill.inquiry.exposed import parcels_path, waybills_of
@@ -51,7 +51,16 @@ _REASON_CHARS: Final = 500
 _ABOUT: Final = ("waybill", "ticket", "reason", "decision", "channel", "extra")
 """Columns that may tell of the customer in words or numbers; who looked, when and from where stays."""
 _KEYS: Final = (SEQ, "account", "device", "time")
-_TEXTS: Final = ("*.json", "*.ndjson", "out/*.json", "out/*.ndjson", "inbox/*", "rules/*", "settings/*")
+_TEXTS: Final = (
+    "*.json",
+    "*.ndjson",
+    "out/*.json",
+    "out/*.ndjson",
+    "inbox/*",
+    "rules/*",
+    "settings/*",
+    "cases.sqlite*",
+)
 _TEXT_BYTES_MAX: Final = 256 << 20
 
 
@@ -237,7 +246,7 @@ def _held(table: pa.Table, home: Path) -> tuple[NDArray[np.bool_], list[str]]:
     times = table.column("time").to_numpy()
     for case in case_lines(home):
         spans = [(one["from"], one["until"]) for one in case.get("tenancies", [])]
-        if case.get("status", "open") in CLOSED or not spans:
+        if not row_needs_records(case) or not spans:
             continue
         since, until = min(span[0] for span in spans), max(span[1] for span in spans)
         mine = np.zeros(table.num_rows, np.bool_)

@@ -1,4 +1,4 @@
-"""The inbox of a home: what people decide and prove while the engine runs, one small file each, until it stands in the journal.
+"""The inbox of a home: what people decide, do with cases and prove, one small file each, until it stands in the journal.
 
 A file is put there whole and durable by whoever may write the home; the engine (running, replaying, or opened by the command
 itself) journals it and only then takes it away. Taken twice after a crash it counts once, by its id.
@@ -12,7 +12,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
+from watchbill.cases.acts import RECORDS, VERDICT, CaseAct, Said, kind_of_record
+from watchbill.cases.desk import refusal
 from watchbill.cases.verdicts import Verdict
 from watchbill.core.errors import SettingsError
 from watchbill.core.settings import fault_of
@@ -25,11 +28,11 @@ if TYPE_CHECKING:
 
     from watchbill.runners.engine import Engine
 
-VERDICT: Final = "wb.verdict"
 BYTES_MAX: Final = 64 << 10
 FILES_MAX: Final = 1_000
 """Files looked at in one go; the rest waits for the next."""
 VERDICTS_MAX: Final = 1_000_000
+_RECORDS: Final[dict[str, type[Said | Proof]]] = {**RECORDS, PRESENCE: Proof}
 _NAME: Final = re.compile(r"[0-9]{1,16}-[\w-]{1,64}\.json")
 
 
@@ -38,19 +41,18 @@ def inbox_of(home: Path) -> Path:
     return home / "inbox"
 
 
-def put(home: Path, told: Verdict | Proof) -> Path:
-    """Leave a verdict, or a proof of presence, for the engine; durable when this returns.
+def put(home: Path, said: Said | Proof) -> Path:
+    """Leave what somebody said of a case, or a proof of presence, for the engine; durable when this returns.
 
     Raises:
         OSError: the disk did not take it.
     """
     folder = inbox_of(home)
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"{told.time:013d}-{re.sub(r'[^0-9A-Za-z_-]', '_', told.id)}.json"
+    place = folder / f"{said.time:013d}-{re.sub(r'[^0-9A-Za-z_-]', '_', said.id)}.json"
     beside = place.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
-        whole = {"presence": told.model_dump()} if isinstance(told, Proof) else told.model_dump()
-        file.write(json.dumps(whole, ensure_ascii=False))
+        json.dump({"kind": _kind(said), **said.model_dump()}, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
     beside.rename(place)
@@ -65,34 +67,71 @@ def put(home: Path, told: Verdict | Proof) -> Path:
 def take_inbox(engine: Engine, now: int | None = None) -> list[str]:
     """Journal what lies in the inbox of an open engine, in order of name; what to tell the operator, one line each.
 
-    A file that is neither a verdict nor a proof of presence, or is about a case that is not there, is put aside as NAME.refused. `now` as `Engine.tell`.
+    What is no record of a known kind, or is not legal for its case, is put aside as NAME.refused, with NAME.why beside it.
+    `now` as `Engine.tell`.
     """
     told: list[str] = []
     taken: list[Path] = []
+    touched: set[str] = set()
     if engine.journal.height == 0:
-        return told  # nothing was ever seen here: a verdict waits until there is something to judge
+        return told  # nothing was ever seen here: a word waits until there is something to judge
     for path in _files(engine.home):
         try:
-            one = _read(path)
-            if isinstance(one, Verdict) and one.case and one.case not in engine.pipeline.book.cases:
-                raise ValueError("there is no such case")
+            said = _read(path)
+            mine = set[str]() if isinstance(said, Proof) else _about(engine, said)
+            if mine & touched:  # whether it is legal depends on what waits: that comes into force first
+                engine.tell(now)
+                touched = set()
+            _check(engine, said)
         except (OSError, ValueError) as error:
-            path.rename(path.with_suffix(".refused"))
-            why = fault_of(error) if isinstance(error, ValidationError) else str(error)
-            told.append(f"a verdict in the inbox was refused ({path.stem}): {why}")
+            told.append(_refused(path, error))
             continue
+        engine.control(_kind(said), said.model_dump())
+        touched |= mine
         taken.append(path)
-        if isinstance(one, Proof):
-            engine.control(PRESENCE, one.model_dump())
-            told.append("a proof of presence: in the journal")
-        else:
-            engine.control(VERDICT, one.model_dump())
-            told.append(f"verdict {one.verdict} on {one.case or 'an account'}: in force")
+        told.append(_line(said))
     if taken:
         engine.tell(now)
     for path in taken:
         path.unlink(missing_ok=True)
     return told
+
+
+def _kind(said: Said | Proof) -> str:
+    return PRESENCE if isinstance(said, Proof) else kind_of_record(said)
+
+
+def _check(engine: Engine, said: Said | Proof) -> None:
+    """Refuse what is not legal for its case; of a proof the engine says whether it changes anything."""
+    book = engine.pipeline.book
+    if not isinstance(said, Proof) and said.id not in book.told and (why := refusal(book, said)):
+        raise ValueError(why)
+
+
+def _about(engine: Engine, said: Said | Proof) -> set[str]:
+    """The cases (by their first file) and accounts that a record may change."""
+    book = engine.pipeline.book
+    named = {said.case, said.other} if isinstance(said, CaseAct) else {getattr(said, "case", "")}
+    files = [case for name in named for case in book.whole(name)]
+    account = getattr(said, "account", "")
+    files += [case for one in book.of(account) for case in book.whole(one.id)]
+    return {case.account for case in files} | ({account} if account else set())
+
+
+def _refused(path: Path, error: Exception) -> str:
+    why = fault_of(error) if isinstance(error, ValidationError) else str(error)
+    path.with_suffix(".why").write_text(why, encoding="utf-8")
+    path.rename(path.with_suffix(".refused"))
+    return f"what somebody said in the inbox was refused ({path.stem}): {why}"
+
+
+def _line(said: Said | Proof) -> str:
+    if isinstance(said, Proof):
+        return "a proof of presence: in the journal"
+    if isinstance(said, Verdict):
+        return f"verdict {said.verdict} on {said.case or 'an account'}: in force"
+    act = getattr(said, "act", "")
+    return f"{kind_of_record(said).removeprefix('wb.')} {act} on {said.case}: in force".replace("  ", " ")
 
 
 def _files(home: Path) -> Iterator[Path]:
@@ -103,18 +142,20 @@ def _files(home: Path) -> Iterator[Path]:
     yield from (folder / name for name in names[:FILES_MAX])
 
 
-def _read(path: Path) -> Verdict | Proof:
+def _read(path: Path) -> Said | Proof:
     with path.open("rb") as file:
         data = file.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
         raise ValueError(f"longer than {BYTES_MAX} bytes")
-    try:
-        given: Any = json.loads(data)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    if isinstance(given, dict) and set(given) == {"presence"}:
+    given = from_json(data)
+    if not isinstance(given, dict):
+        raise ValueError("is no JSON object")
+    if set(given) == {"presence"}:  # as an older release left it
         return Proof.model_validate(given["presence"])
-    return Verdict.model_validate(given)
+    model = _RECORDS.get(str(given.pop("kind", VERDICT)))
+    if model is None:
+        raise ValueError(f"kind is none of {', '.join(_RECORDS)}")
+    return model.model_validate(given)
 
 
 def read_verdicts(path: Path) -> list[Timed]:

@@ -22,6 +22,7 @@ from watchbill.ledger.diary import Diary
 from watchbill.ledger.keys import named_key, sealed, unsealed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 LEAKS, TIPS = "leaks", "tips"
@@ -211,7 +212,7 @@ def add_party(home: Path, party: Party, now: int) -> Party:
     return party
 
 
-def parties_of(home: Path, case: str = "") -> list[Party]:
-    """The parties of a case, or of all."""
+def parties_of(home: Path, cases: Collection[str] = ()) -> list[Party]:
+    """The parties of these cases, or of all."""
     held = current(Party.model_validate(entry.said) for entry in party_book(home).entries())
-    return [party for party in held if case in {"", party.case}]
+    return [party for party in held if not cases or party.case in cases]

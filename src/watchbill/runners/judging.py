@@ -6,10 +6,12 @@ it is lifted, and its looks feed no peer's profile. All of it follows from the j
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from watchbill.cases.acts import ACTS, RECORDS, VERDICT
+from watchbill.cases.desk import obey
 from watchbill.cases.verdicts import Verdict
 from watchbill.context.context import grown
 from watchbill.context.lone import device_of
@@ -18,10 +20,22 @@ from watchbill.detectors.base import CONFIRMED
 from watchbill.responses.policy import STEPS, hold, release
 from watchbill.responses.presence import PROOF
 from watchbill.runners.learning import learned_prior
+from watchbill.runners.proving import PRESENCE, prove
 
 if TYPE_CHECKING:
-    from watchbill.cases.book import Case
+    from watchbill.cases.case import Case
     from watchbill.runners.pipeline import Pipeline
+
+
+SAID: Final = frozenset({*RECORDS, PRESENCE})
+"""Kinds of control records that people (or their keys) say."""
+
+
+def obey_people(pipeline: Pipeline, kind: str, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
+    """Put what somebody said or proved into force from `seq` on; the changes of standing that it makes."""
+    if kind == VERDICT:
+        return judge(pipeline, told, seq)
+    return prove(pipeline, told, seq) if kind == PRESENCE else act_on(pipeline, kind, told, seq)
 
 
 def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
@@ -33,10 +47,23 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     if verdict.id in pipeline.book.told:
         return []
     case = pipeline.book.judge(verdict, seq)
-    account = case.account if case is not None else verdict.account
-    at = pipeline.context.accounts.find(account) if account else -1
     pipeline.shift = learned_prior(pipeline.settings, pipeline.book)
-    if at < 0 or (case is None and verdict.case):
+    if case is None:
+        return [] if verdict.case or not verdict.account else _apply(pipeline, verdict, verdict.account, None, seq)
+    files = pipeline.book.whole(case.id)
+    return [row for one in files for row in _apply(pipeline, verdict, one.account, one, seq)]
+
+
+def act_on(pipeline: Pipeline, kind: str, told: dict[str, Any], seq: int) -> list[dict[str, Any]]:
+    """Put into force what somebody did with a case; the changes of standing that it makes (an upheld appeal makes one)."""
+    verdict = obey(pipeline.book, ACTS[kind].model_validate(told), seq)
+    return [] if verdict is None else judge(pipeline, verdict.model_dump(), seq)
+
+
+def _apply(pipeline: Pipeline, verdict: Verdict, account: str, case: Case | None, seq: int) -> list[dict[str, Any]]:
+    """Standing, evidence and learning of one account after a verdict; the change of standing, if there is one."""
+    at = pipeline.context.accounts.find(account)
+    if at < 0:
         return []
     pipeline.standing = grown(pipeline.standing, at + 1)
     pipeline.shade.grow(at + 1)
@@ -54,13 +81,15 @@ def judge(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
         if pipeline.shade.ladder:
             release(pipeline.shade.standing, at)
         old, new = release(pipeline.standing, at)
+    if case is not None:
+        case.step = new
     if old == new:
         return []
     lone = device_of(account)
     return [{
         "seq": seq, "id": verdict.id, "time": verdict.time, **({"device": lone} if lone else {"account": account}),
-        "step": STEPS[new], "until": None, "case": case.id if case is not None else None, "evidence": {},
-        "verdict": verdict.verdict,
+        "step": STEPS[new], "until": None, "case": pipeline.book.lead(case).id if case is not None else None,
+        "evidence": {}, "verdict": verdict.verdict,
     }]  # fmt: skip
 
 

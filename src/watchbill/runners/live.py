@@ -155,7 +155,7 @@ class LiveRunner:
         check_places(self.config.home, self.config.home / "out")
         loaded = read_folder(self.config.reference, self.config.engine)
         engine = self._open_engine()
-        engine.on_full = self._on_full
+        engine.on_full, engine.cases_url = self._on_full, self.config.cases_url
         if self.desk is not None:  # a process that ended before left decisions to tell
             engine.tell(self.clock.now_ms())
         if engine.journal.repaired:
@@ -314,7 +314,8 @@ class LiveRunner:
     def _tell(self, engine: Engine) -> None:
         """Renew what readers ask for: status.json and cases.ndjson. A disk that does not take them stops nothing."""
         try:
-            keep_current(engine, self.clock.now_ms())
+            if why := keep_current(engine, self.clock.now_ms()):
+                self.progress.on_phase(why)
         except OSError as error:
             self.progress.on_phase(f"status and cases could not be written ({error.strerror})")
 

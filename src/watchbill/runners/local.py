@@ -18,7 +18,7 @@ from watchbill.ledger.sealing import Sealer, SealReport
 from watchbill.records.parse import parse_ndjson
 from watchbill.responses.policy import DECISIONS
 from watchbill.rules.bundle import RuleSource
-from watchbill.runners.casefiles import case_rows
+from watchbill.runners.caseskept import keep_store, rows_of
 from watchbill.runners.clock import Clock, SystemClock
 from watchbill.runners.engine import Engine
 from watchbill.runners.inbox import take_inbox
@@ -145,33 +145,33 @@ def masking_of(source: Source) -> str:
 
 def publish(engine: Engine, out: Path, seconds: float, report: SealReport, now: int | None = None) -> dict[str, Any]:
     """Write the output files of a home as it stands; the summary. `now` (epoch ms) is the clock of a live run."""
-    engine.outputs.publish(out)
-    rows = case_rows(
-        engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors, engine.pipeline.settings
-    )
+    engine.outputs.publish(out, {case.id: case.into for case in engine.pipeline.book.cases.values() if case.into})
+    rows = rows_of(engine, now)
     write_lines(out / "cases.ndjson", rows)
     write_lines(out / "quarantine.ndjson", map(_public, refused(engine.home)))
     summary = summary_of(engine, seconds, report, now)
     write_json(out / "summary.json", summary)
     write_lines(engine.home / "cases.ndjson", rows)
     write_json(engine.home / "summary.json", summary)
-    write_json(engine.home / "status.json", status_of(engine, now))
+    stored = keep_store(engine, rows)
+    write_json(engine.home / "status.json", status_of(engine, now) | {"database": stored})
     return summary
 
 
-def keep_current(engine: Engine, now: int | None = None) -> None:
-    """Renew what readers ask a home for: cases.ndjson and status.json; `now` as `publish`.
+def keep_current(engine: Engine, now: int | None = None) -> str:
+    """Renew what readers ask a home for: cases.ndjson, the database of cases, status.json; `now` as `publish`.
+
+    Returns:
+        Why the database could not be written, "" when it was; that stops nothing, for the journal holds everything.
 
     Raises:
         OSError: the disk did not take them.
     """
-    write_lines(
-        engine.home / "cases.ndjson",
-        case_rows(
-            engine.home, engine.pipeline.book.cases.values(), engine.pipeline.detectors, engine.pipeline.settings
-        ),
-    )
-    write_json(engine.home / "status.json", status_of(engine, now))
+    rows = rows_of(engine, now)
+    write_lines(engine.home / "cases.ndjson", rows)
+    stored = keep_store(engine, rows)
+    write_json(engine.home / "status.json", status_of(engine, now) | {"database": stored})
+    return str(stored["why"])
 
 
 def _public(entry: Quarantined) -> dict[str, str]:
@@ -204,7 +204,7 @@ def summary_of(engine: Engine, seconds: float, report: SealReport, now: int | No
         "peak_memory_bytes": peak_memory_bytes(),
         "ledger_height": engine.journal.durable, "ledger_sealed": report.sealed, "ledger_root": report.root,
         "decisions": {DECISIONS[int(code)]: number for code, number in sorted(counts.decisions.items())},
-        "interventions": counts.interventions, "cases": len(engine.pipeline.book.cases),
+        "interventions": counts.interventions, "cases": len(engine.pipeline.book.leads()),
         "sources": sources_of(engine, now),
     }  # fmt: skip
 

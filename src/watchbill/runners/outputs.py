@@ -23,7 +23,7 @@ from watchbill.runners.findings import SHADOW, FindingsFile
 from watchbill.runners.verdictparts import ROW_GROUP, VERDICTS, VerdictParts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from watchbill.records.columns import Columns
@@ -108,8 +108,11 @@ class OutputFiles:
         """Let go of the running part; the next rewind removes it."""
         self.verdicts.drop()
 
-    def publish(self, out: Path) -> None:
-        """Write verdicts.parquet and interventions.ndjson of everything so far into `out`."""
+    def publish(self, out: Path, leads: Mapping[str, str] | None = None) -> None:
+        """Write verdicts.parquet and interventions.ndjson of everything so far into `out`.
+
+        `leads`: case that became part of another -> that one, whose row cases.ndjson has.
+        """
         out.mkdir(parents=True, exist_ok=True)
         parts = sorted(self.parts.glob("verdicts-*.parquet"))
         place = out / "verdicts.parquet"
@@ -123,11 +126,22 @@ class OutputFiles:
                         writer.write_batch(batch)
         beside.rename(place)
         if self.interventions.exists():
-            shutil.copyfile(self.interventions, out / "interventions.ndjson")
+            with (out / "interventions.ndjson").open("wb") as file, self.interventions.open("rb") as said:
+                file.writelines(_led(line, leads or {}) for line in said)
         else:
             (out / "interventions.ndjson").touch()
         self.findings.publish(out)
         self.shadow.publish(out)
+
+
+def _led(line: bytes, leads: Mapping[str, str]) -> bytes:
+    """A row of interventions.ndjson under the case that its own became part of."""
+    if not leads:
+        return line
+    row = json.loads(line)
+    if row["case"] not in leads:
+        return line
+    return json.dumps(row | {"case": leads[row["case"]]}, ensure_ascii=False).encode() + b"\n"
 
 
 def _full(error: OSError, home: Path) -> LedgerFull:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from watchbill.cases.book import CaseBook, Signal
+from watchbill.cases.book import CaseBook
+from watchbill.cases.case import Signal
 from watchbill.context.context import Context, grown
 from watchbill.context.coverage import COVERAGE_GATED, Coverage, alone_of
 from watchbill.context.events import CONFIRM, LOOK, RETRACT
@@ -44,6 +45,7 @@ from watchbill.runners.answers import Asked, asked_of
 from watchbill.runners.learning import learned_prior, suspected, until_of
 from watchbill.runners.ruling import name_rules, rule_on, spent_budget
 from watchbill.runners.shading import Shade
+from watchbill.runners.tied import used
 from watchbill.scoring.calibration import calibrate, unshifted
 from watchbill.scoring.fuse import fuse, shared_weights
 from watchbill.scoring.reasons import clues_of, contribution, for_person
@@ -100,7 +102,7 @@ class Pipeline:
         )
         self.detectors = load_detectors(settings)
         self.standing, self.proofs = np.zeros(0, STANDING), np.zeros(0, PROOF)
-        self.book = CaseBook({detector.id: detector.family for detector in self.detectors})
+        self.book = CaseBook({detector.id: detector.family for detector in self.detectors}, settings.cases)
         self.rules = RuleSet([], RuleSettings())
         self.records = np.zeros(0, RECORD)
         self.frozen = np.zeros(0, np.uint8)  # Surroundings.frozen
@@ -302,7 +304,7 @@ class Pipeline:
         if what == _HEARD:
             case = self.book.take(self._signal(change, events, columns, said, posterior, record))
         else:
-            case = next((one.id for one in self.book.of(account)), None)
+            case = next((self.book.lead(one).id for one in self.book.of(account)), None)
         e_values: dict[str, float] = {}
         for name, value in nats.items():
             e_value = round(float(np.exp(min(value, 700.0))), 3)
@@ -327,13 +329,12 @@ class Pipeline:
         post, _ = post_at(
             self.context.roster.first, self.context.roster.posts, int(change["account"]), int(event["time"])
         )
-        device = columns.text("device", row) if event["kind"] == LOOK and int(event["device"]) else ""
-        known = np.isin(event["device"], self.around.registered) or bool(event["lone"])
+        devices, lines = used(event, columns, self.around)
         return Signal(
             seq=int(columns.seq[row]), time=int(columns.time[row]), account=account, old=int(change["old"]),
             new=int(change["new"]), since=int(change["since"]), records=int(change["records"]),
             posterior=float(posterior[at]), base=unshifted(float(posterior[at]), self.shift), evidence={} if proven else _nats(said, at),
-            devices=(device,) if device and not known else (), shadow={} if proven else _nats(self.shade.said, at),
+            devices=devices, lines=lines, shadow={} if proven else _nats(self.shade.said, at),
             persons_of_account=int(self.context.roster.posts[post]["persons"]) if post >= 0 else 1,
             role=self.context.roles[int(event["role"])], taken_back=bool(event["kind"] == RETRACT),
             for_person=tuple(self._for_person(event, account, record)),

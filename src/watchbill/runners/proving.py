@@ -75,11 +75,11 @@ def prove(pipeline: Pipeline, told: dict[str, Any], seq: int) -> list[dict[str, 
     heard = (
         _free(pipeline, shade.standing, shade.proofs, np.ones_like(shade.shadowed), at, proof) if shade.ladder else over
     )
-    case = pipeline.book.proven(proof.account, over=bool(heard)) if heard is not None else None
+    case = pipeline.book.proven(proof.account, seq, proof.time, over=bool(heard)) if heard is not None else None
     if over is None:
         return []
     if case is None:
-        case = next((one.id for one in pipeline.book.of(proof.account)), None)
+        case = next((pipeline.book.lead(one).id for one in pipeline.book.of(proof.account)), None)
     standing = pipeline.standing[at]
     lone = device_of(proof.account)
     place = {"device": proof.device} if proof.device else {"session": proof.session}

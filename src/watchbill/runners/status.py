@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from watchbill.cases.case import status_of as status_of_case
+from watchbill.cases.clocks import first_look_ms, overdue
+from watchbill.cases.fair import untold
 from watchbill.cases.tally import tally
 from watchbill.context.coverage import CLOSED, OPEN
 from watchbill.context.roster import ACTIVE, EARLY, ENDED, UNKNOWN, post_at
@@ -14,6 +17,7 @@ from watchbill.responses.budget import hour_of, room
 from watchbill.responses.policy import STEPS, standing_at
 
 if TYPE_CHECKING:
+    from watchbill.cases.book import CaseBook
     from watchbill.runners.engine import Engine
     from watchbill.runners.pipeline import Pipeline
 
@@ -54,6 +58,21 @@ def shadow_of(pipeline: Pipeline) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def desk_of(book: CaseBook, now: int) -> dict[str, Any]:
+    """How the cases are doing: by status, overdue, interrupted persons whom nobody told, open appeals, first looks (ms)."""
+    together = [book.whole(case.id) for case in book.leads()]
+    statuses = [status_of_case(files) for files in together]
+    looks = sorted(ms for case in book.leads() if (ms := first_look_ms(case)) is not None)
+    appeals = [one for case in book.cases.values() for one in case.appeals]
+    return {
+        "statuses": {status: statuses.count(status) for status in sorted(set(statuses))},
+        "overdue": sum(overdue(files, now) for files in together),
+        "untold": sum(untold(case, now) for case in book.cases.values()),
+        "appeals_open": sum(one["outcome"] == "open" for one in appeals),
+        "first_look_ms_median": looks[len(looks) // 2] if looks else None,
+    }
+
+
 def budget_said(pipeline: Pipeline, now: int) -> dict[str, int]:
     """The budget of steps in the running hour, and how often it was spent since the beginning."""
     rows = pipeline.shade.budget if pipeline.shade.ladder else pipeline.budget
@@ -79,13 +98,14 @@ def status_of(engine: Engine, now: int | None = None) -> dict[str, Any]:
     ]
     return {
         "height": engine.done, "arrival": engine.arrival, "records": sum(engine.counts.kinds.values()),
-        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.cases),
+        "accounts": len(pipeline.context.accounts), "cases": len(pipeline.book.leads()),
         "quarantined": engine.counts.quarantined, "duplicates": engine.counts.duplicates,
         "sources": sources,
         "detectors": {detector.id: detector.silent(pipeline.around) for detector in pipeline.detectors},
         "verdicts": tally(pipeline.book.cases.values()), "prior_shift_nats": round(pipeline.shift, 4),
         "standing": standing_counts(pipeline, clock_of(engine, now)), "shadow": shadow_of(pipeline),
         "budget": budget_said(pipeline, clock_of(engine, now)),
+        "desk": desk_of(pipeline.book, clock_of(engine, now)),
         "unattended": sum(case.unattended for case in pipeline.book.cases.values()),
         "gates": {
             "roles_closed": closed, "groups_closed": int(np.sum(pipeline.coverage.group_open == CLOSED)),

@@ -1,6 +1,6 @@
 """The dry run of a policy: the ledger of a home through two pipelines, under the settings in force and under proposed ones.
 
-Read-only for the home. Reference tables, rules, people's verdicts and keys' proofs of presence change where the journal says
+Read-only for the home. Reference tables, rules, what people decide and do with cases and keys' proofs of presence change where the journal says
 they did; settings of the past do not: both sides run under one setting from the first record on, so that the difference is that of the settings.
 What a stop would have changed in what came after it (a renter who gives up) is not in it, as in any replay.
 """
@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from watchbill.cases.acts import ACTS
 from watchbill.context.lone import device_of
 from watchbill.ledger.reader import Ledger
 from watchbill.records.columns import columns_of
@@ -18,7 +19,7 @@ from watchbill.records.schema import CONTROL_PREFIX
 from watchbill.rules.bundle import ruleset_of
 from watchbill.runners.backtest import runs_of
 from watchbill.runners.checkpoint import load_checkpoint, save_checkpoint
-from watchbill.runners.judging import judge
+from watchbill.runners.judging import act_on, judge
 from watchbill.runners.kept import digest_of
 from watchbill.runners.pipeline import Pipeline
 from watchbill.runners.proving import PRESENCE, prove
@@ -87,6 +88,9 @@ class _Half:
             known = told["case"] in self.pipeline.book.cases
             for change in judge(self.pipeline, told if known else told | {"case": ""}, seq):
                 self.side.change(change, counts=False)  # a person's word, no step of the policy
+        elif kind in ACTS:
+            for change in act_on(self.pipeline, kind, told, seq):
+                self.side.change(change, counts=False)
         elif kind == PRESENCE:  # it frees what is stopped under these settings, and nothing where nothing is
             for change in prove(self.pipeline, told, seq):
                 self.side.change(change, counts=False)
@@ -173,7 +177,9 @@ class Tryout:
             for at, (kind, extra) in enumerate(
                 zip(part.column("kind").to_pylist(), part.column("extra").to_pylist(), strict=True)
             ):
-                self._obey(kind, json.loads(extra), first + at)
+                told = json.loads(extra or "{}")
+                if told:  # an erased record says nothing
+                    self._obey(kind, told, first + at)
             return
         columns = columns_of(part, first)
         self.records += len(columns)

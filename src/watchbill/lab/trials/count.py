@@ -235,7 +235,9 @@ def people_of(db: duckdb.DuckDBPyConnection, test_from: int) -> dict[str, list[A
                      coalesce(ended, false) as ended
               from days d full join taken t using (account, day)
             ), opened as (
-              select accounts[1] as account, count(*) as cases from cases where day >= {test_from} and len(accounts) > 0 group by 1
+              select account, count(*) as cases from (
+                select unnest(accounts) as account from cases where day >= {test_from}
+              ) group by 1
             )
             select role, size, tenure,
                    count(*) filter (day >= {test_from} and (seen or up)), count(*) filter (day >= {test_from} and up),

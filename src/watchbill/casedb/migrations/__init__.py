@@ -1,0 +1,1 @@
+"""Alembic migrations of the database of cases; run by `casedb.migrate`."""
