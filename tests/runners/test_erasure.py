@@ -107,6 +107,8 @@ def where(home: Path, text: str) -> list[str]:
 def test_nothing_of_the_customer_is_left(home: Path) -> None:
     seal(home, final=True)
     before = {seq: prove(home, seq) for seq in range(9)}
+    (home / "sightings").mkdir()
+    (home / "sightings" / "run-1").write_text(GONE)  # an index beside the ledger goes with it
     keys = [min((home / "keys" / "days").glob("*.key")).read_bytes()]  # the day of all but the last
     assert len(where(home, GONE)) > 5
     said = erase_subject(home, GONE, clock=ManualClock(T0 + 400 * DAY), **PEOPLE)

@@ -210,6 +210,6 @@ def test_who_can_notify_is_told_to_and_nobody_else() -> None:
     assert [(one["recipient"], one["step"], one["message"]["until"]) for one in told] == [("YT001", "mask", 99)]
     assert set(told[0]["message"]) == {"zh", "en", "until"}
     free = Decided("d", "allow", {"recipient.phone": "plain"})
-    for body, told_of in ((BODY, decided), (put("context.obligations_supported", ["custom"]), decided), (can, free)):
-        kinds = [one["type"] for one in answer(read_one(body, "r"), told_of)["context"].get("obligations", [])]
+    for body, said in ((BODY, decided), (put("context.obligations_supported", ["custom"]), decided), (can, free)):
+        kinds = [one["type"] for one in answer(read_one(body, "r"), said)["context"].get("obligations", [])]
         assert "notification" not in kinds

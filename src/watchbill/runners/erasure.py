@@ -23,6 +23,7 @@ from watchbill.core.errors import LedgerError, LimitError, NotFoundError, Settin
 from watchbill.inquiry.controls import DECISION, read_controls
 from watchbill.inquiry.exposed import parcels_path, waybills_of
 from watchbill.inquiry.operators import case_lines
+from watchbill.inquiry.sightings import FOLDER as SIGHTINGS
 from watchbill.ledger import erasing, files, gone
 from watchbill.ledger import manifest as manifests
 from watchbill.ledger.canonical import SEQ
@@ -207,7 +208,11 @@ def _record(home: Path, kind: str, told: dict[str, Any], clock: Clock) -> int:
 def _carry_out(home: Path, plan: Plan) -> list[str]:
     lock = files.take_lock(home / "lock", "another process writes this home")
     try:
-        return erasing.erase(home, plan)
+        rewritten = erasing.erase(home, plan)
+        shutil.rmtree(
+            home / SIGHTINGS, ignore_errors=True
+        )  # an index of who saw whom; it is made again from what is left
+        return rewritten
     finally:
         os.close(lock)
 
