@@ -168,7 +168,7 @@ def test_what_is_no_answer_at_all(text: bytes) -> None:
 
 @pytest.mark.parametrize(
     "obligation",
-    [{"type": "notification"}, {"type": "custom", "vendor": "other", "action": "mask", "fields": "all"}, {},
+    [{"type": "fanfare"}, {"type": "custom", "vendor": "other", "action": "mask", "fields": "all"}, {},
      {"type": "custom", "vendor": "watchbill", "action": "shred"}, {"type": 7}],
 )  # fmt: skip
 def test_an_obligation_that_is_not_known_means_deny(obligation: dict[str, Any]) -> None:

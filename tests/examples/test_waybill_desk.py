@@ -227,7 +227,8 @@ def test_the_renter_is_stopped_the_clerk_is_not_and_psql_is_seen(
     assert "step_up" not in honest["steps"]
     assert "suspend" not in honest["steps"]
 
-    assert renter["plain"] == renter["plain before the stop"] <= 15
+    # on a busy machine a look may be answered late, and so masked, before he is stopped
+    assert 0 < renter["plain before the stop"] <= renter["plain"] <= 15
     assert "end_session" in renter["steps"]
     assert renter["cases"] == [{"kind": "leased", "persons": renter["plain"]}]  # the case counts what he really saw
 

@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 
 from commands.shell import start
 from responses.worlds import SECRET, Server
+from watchbill.cases.verdicts import Verdict
 from watchbill.responses.caep import ACCOUNT_DISABLED, ACCOUNT_ENABLED
 from watchbill.runners.clock import SystemClock
 from watchbill.runners.config import load_config
@@ -200,7 +201,7 @@ def test_a_person_who_looks_gives_the_account_back(open_house: Callable[[float],
     house.look("A2")
     until(house.door)
     told = {"account": "A2", "verdict": "dismissed", "by": "lead-1", "note": "", "reason": "task"}
-    put(house.home, said_now(told, SystemClock()))
+    put(house.home, said_now(told, SystemClock(), Verdict))
     until(lambda: len(house.door()) == 2)
     assert house.door()[1] == ("watchbill.step.undone", "A2")
     assert house.told("/second") == []
@@ -211,7 +212,7 @@ def test_a_confirmed_suspension_is_not_given_back_by_the_clock(open_house: Calla
     house.look("A2")
     until(house.door)
     told = {"account": "A2", "verdict": "confirmed", "by": "lead-1", "note": "", "reason": "leased"}
-    put(house.home, said_now(told, SystemClock()))
+    put(house.home, said_now(told, SystemClock(), Verdict))
     until(lambda: not list((house.home / "inbox").glob("*.json")))
     time.sleep(11)
     assert [kind for kind, _ in house.door()] == ["watchbill.step.applied"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from watchbill.client.paths import Path, PathError, Spot
-from watchbill.client.refusals import ASK_HEADER, DECISION_HEADER, Refusal, refusal
+from watchbill.client.refusals import ASK_HEADER, DECISION_HEADER, STEP_HEADER, Refusal, refusal
 from watchbill.client.sweep import Sweep
 from watchbill.core.errors import SettingsError
 from watchbill.responses.asks import LOOK_KINDS, Ask
@@ -226,6 +226,9 @@ def close_page(page: Page, look: Look | None, *, sweep: bool, accept: str = "") 
             headers.append((DECISION_HEADER, look.decided.id))
         if look.asks_reason:
             headers.append((ASK_HEADER, "reason"))
+        if look.decided.step != "none":
+            end = f"; until={look.decided.until}" if look.decided.until else ""
+            headers.append((STEP_HEADER, look.decided.step + end))
     try:
         body = json.dumps(page.document[0], ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (ValueError, RecursionError):

@@ -19,6 +19,8 @@ REASON_HEADER: Final = "X-Look-Reason"
 TICKET_HEADER: Final = "X-Look-Ticket"
 DECISION_HEADER: Final = "X-Watchbill-Decision"
 ASK_HEADER: Final = "X-Watchbill-Ask"
+STEP_HEADER: Final = "X-Watchbill-Step"
+"""The step that the account is under, with its end in epoch milliseconds where it has one: for the page to tell the person."""
 _TEXTS: Final = {
     "ask_reason": (
         422, "请填写查询事由或工单号后重试", "Say why you need this, or name the ticket, and ask again",

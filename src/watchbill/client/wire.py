@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 EVALUATION_PATH: Final = "/access/v1/evaluation"
 EVALUATIONS_PATH: Final = "/access/v1/evaluations"
 RECORDS_PATH: Final = "/v1/records"
-ABLE: Final = ("step-up", "session_termination", "custom")
-"""Obligations that the guard carries out: a challenge, the end of a session, masking and asking for a reason."""
+ABLE: Final = ("step-up", "notification", "session_termination", "custom")
+"""Obligations that the guard carries out: a challenge, a word to the person, the end of a session, masking and asking for a reason."""
 BATCH_MAX: Final = 100
 LIST_MAX: Final = 10_000
 TEXT_MAX: Final = 1024
@@ -216,7 +216,7 @@ def _obligations(value: object, ask: Ask) -> dict[str, Level] | None:
     least: dict[str, Level] = {}
     for number, element in enumerate(value):
         one = _object(element, f"obligations[{number}]")
-        if one.get("type") in ("step-up", "session_termination"):
+        if one.get("type") in ("step-up", "notification", "session_termination"):
             continue
         if one.get("type") != "custom" or one.get("vendor") != _VENDOR:
             return None

@@ -166,12 +166,12 @@ class LiveRunner:
         threads: list[threading.Thread] = []
         try:
             witness.start()
-            self._listen()
             engine.take_tables(loaded)
             engine.take_rules(self.config.rules)
             threads = self._start(engine)
             self._tell(engine)
             self._open_for_asks(engine)
+            self._listen()  # whoever is let in is answered from the first moment
             self.ready.set()
             self._loop(engine, sealer, complaining)
             engine.tell(self.clock.now_ms())
