@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from watchbill.core.errors import LedgerFull
 from watchbill.core.settings import Settings
 from watchbill.ledger.reader import Ledger
 from watchbill.responses.asks import Ask, identity_of
@@ -17,10 +18,10 @@ from watchbill.runners.engine import Engine
 START = 1_760_000_000_000
 
 
-def asked(engine: Engine, number: int) -> str:
-    ask = Ask(f"q{number}", "a1", waybill=f"W{number}", subjects=(f"p{number}",), fields=("recipient.phone",))
+def asked(engine: Engine, number: int, *, enforced: bool = True, field: str = "recipient.phone") -> str:
+    ask = Ask(f"q{number}", "a1", waybill=f"W{number}", subjects=(f"p{number}",), fields=(field,))
     identity = identity_of("desk", ask)
-    engine.take_asks([look_of(ask, identity, "desk", START)], START)
+    engine.take_asks([look_of(ask, identity, "desk", START, enforced=enforced)], START)
     return identity
 
 
@@ -74,4 +75,23 @@ def test_an_ask_that_was_here_before_our_memory_is_left_out(tmp_path: Path) -> N
     assert asked(one, 1) == identity
     assert identity not in one.decisions.remembered
     assert one.counts.looks == 1
+    one.close()
+
+
+def test_a_caller_in_shadow_showed_all_also_when_a_crash_left_it_open(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    asked(first, 1, enforced=False, field="recipient.id_number")  # hidden from everybody, had it been enforced
+    first.close()
+    second = opened(tmp_path)
+    second.tell(START)
+    told = decisions(tmp_path)[0]
+    assert (told["enforced"], told["levels"]) == (False, {"recipient.id_number": "plain"})
+    second.close()
+
+
+def test_a_rebuild_leaves_telling_to_the_process_that_decided(tmp_path: Path) -> None:
+    one = opened(tmp_path)
+    asked(one, 1)
+    one._rebuild(LedgerFull("no room"))
+    assert not [kind for kind, _ in one._control if kind == "wb.decision"]
     one.close()

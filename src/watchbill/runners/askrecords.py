@@ -42,11 +42,12 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def look_of(ask: Ask, identity: str, caller: str, now: int) -> dict[str, Any]:
-    """The look that an ask is, at `now` (epoch ms)."""
+def look_of(ask: Ask, identity: str, caller: str, now: int, *, enforced: bool = True) -> dict[str, Any]:
+    """The look that an ask is, at `now` (epoch ms); one of a caller in shadow says so, because it shows all."""
+    said = {"caller": caller, "request": ask.request} | ({} if enforced else {"enforced": False})
     row: dict[str, Any] = {
         "source": DECIDE_SOURCE, "id": identity, "decision": identity, "time": now, "arrival": 0, "kind": ask.kind,
-        "extra": _text({"caller": caller, "request": ask.request}),
+        "extra": _text(said),
     }  # fmt: skip
     for name in _TEXTS:
         row[name] = getattr(ask, name) or None

@@ -127,7 +127,7 @@ class Desk:
         rows: dict[str, dict[str, Any]] = {}
         for one in asked:
             if not one.lost and one.identity not in rows and one.identity not in engine.decisions.remembered:
-                rows[one.identity] = look_of(one.ask, one.identity, one.caller, now)
+                rows[one.identity] = look_of(one.ask, one.identity, one.caller, now, enforced=one.enforce)
         return rows
 
     def settle(self, asked: Sequence[Waiting], rows: dict[str, dict[str, Any]], engine: Engine) -> None:

@@ -93,6 +93,11 @@ class Engine:
             forget_seed(home)
         try:
             self._recover()
+            # only here: after a rebuild the same process still tells its own
+            for columns in self.decisions.left_open(
+                self.pipeline.context.roles, self.pipeline.settings.masks, self.digest
+            ):
+                self._control.append((DECISION, columns))
             if settings is not None and (change := self.kept.change_to(settings)) is not None:
                 self._control.append(("wb.settings", change))
         except BaseException:
@@ -129,8 +134,6 @@ class Engine:
             start = Mark(*found[1]["mark"])
         for _, seq, frame in read_from(self.home, from_seq=self.done, start=start):
             self._again(seq, frame)
-        for columns in self.decisions.left_open(self.pipeline.context.roles, self.pipeline.settings.masks, self.digest):
-            self._control.append((DECISION, columns))
 
     @property
     def digest(self) -> str:
